@@ -1,0 +1,1 @@
+//! Tollgate, a reverse-proxy authentication gateway.

@@ -1,0 +1,14 @@
+//! What operators see: why a request did not pass, and the one line that says what happened to it.
+//!
+//! [`Refusal`] is the closed list of reasons, with one code for log, metric, explanation and client. `Trail` is the
+//! notebook of one decision. `Record` is the log line of one request, closed exactly once when its last byte has
+//! left. `Metrics` counts, and `Journal` writes.
+//!
+//! Promises: writing a record never blocks a request; no secret, token or query value is ever written; whatever a
+//! stranger sent is escaped. This folder knows HTTP status codes and nothing of sockets.
+//!
+//! Reading order: `refusal`, `trail`, `record`, `journal`, `metrics`, `logging`.
+
+mod refusal;
+
+pub use refusal::{Fault, Refusal};

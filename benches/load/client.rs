@@ -1,0 +1,185 @@
+//! The callers: keep-alive connections, each with one request under way at a time.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http::header::{AUTHORIZATION, HOST};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::stock::{Plan, Shot, Stock};
+use crate::tally::Tally;
+
+type Failure = Box<dyn Error>;
+
+/// How long after the last arrival answers are still awaited; what is then unsent counts as wrong.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A request and the moment at which it should have left.
+struct Due {
+    shot: Shot,
+    at: Instant,
+}
+
+/// Connected callers.
+pub(crate) struct Fleet {
+    callers: Vec<Caller>,
+    _connections: JoinSet<()>,
+}
+
+impl Fleet {
+    /// Opens `count` connections to `port` on 127.0.0.1.
+    pub(crate) async fn connect(port: u16, count: usize) -> Result<Self, Failure> {
+        let mut connections = JoinSet::new();
+        let mut callers = Vec::with_capacity(count);
+        for _ in 0..count {
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+            stream.set_nodelay(true)?;
+            let (line, connection) = handshake(TokioIo::new(stream)).await?;
+            connections.spawn(async move {
+                let _ = connection.await;
+            });
+            callers.push(Caller { line });
+        }
+        Ok(Self {
+            callers,
+            _connections: connections,
+        })
+    }
+
+    /// Shows the gate every token that is to count as seen before.
+    pub(crate) async fn warm(&mut self, stock: &Stock) -> Result<(), Failure> {
+        let caller = self.callers.first_mut().ok_or("no connection")?;
+        for shot in stock.first_sight() {
+            let (kind, status) = (shot.kind, caller.send(shot).await?);
+            if status != kind.expected() {
+                return Err(
+                    format!("{}: {status} instead of {}", kind.name(), kind.expected()).into(),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests at a fixed rate for as long as `duration`, dealt out to the connections in turn.
+    pub(crate) async fn open_loop(
+        &mut self,
+        plan: Plan,
+        rate: u32,
+        duration: Duration,
+    ) -> Result<Tally, Failure> {
+        let (lines, queues): (Vec<_>, Vec<_>) =
+            self.callers.iter().map(|_| unbounded_channel()).unzip();
+        let tally = RefCell::new(Tally::new()?);
+        let stop = Instant::now() + duration + GRACE;
+        let answering = self
+            .callers
+            .iter_mut()
+            .zip(queues)
+            .map(|(caller, queue)| caller.serve(queue, stop, &tally));
+        let (paced, answered) =
+            tokio::join!(pace(plan, rate, duration, lines), try_join_all(answering));
+        paced?;
+        answered?;
+        Ok(tally.into_inner())
+    }
+
+    /// Requests from all connections for as long as `duration`, each as soon as the one before is answered.
+    pub(crate) async fn closed_loop(
+        &mut self,
+        plan: Plan,
+        duration: Duration,
+    ) -> Result<Tally, Failure> {
+        let (tally, plan) = (RefCell::new(Tally::new()?), RefCell::new(plan));
+        let stop = Instant::now() + duration;
+        try_join_all(
+            self.callers
+                .iter_mut()
+                .map(|caller| caller.press(&plan, stop, &tally)),
+        )
+        .await?;
+        Ok(tally.into_inner())
+    }
+}
+
+/// Hands out each request when it is due. Yields instead of sleeping: a timer of the runtime is a millisecond coarse.
+async fn pace(
+    mut plan: Plan,
+    rate: u32,
+    duration: Duration,
+    lines: Vec<UnboundedSender<Due>>,
+) -> Result<(), Failure> {
+    let (start, step) = (Instant::now(), Duration::from_secs(1) / rate);
+    let mut at = start;
+    for line in lines.iter().cycle() {
+        if at >= start + duration {
+            break;
+        }
+        while Instant::now() < at {
+            tokio::task::yield_now().await;
+        }
+        line.send(Due {
+            shot: plan.next_shot(),
+            at,
+        })?;
+        at += step;
+    }
+    Ok(())
+}
+
+/// One connection.
+struct Caller {
+    line: SendRequest<Empty<Bytes>>,
+}
+
+impl Caller {
+    async fn serve(
+        &mut self,
+        mut queue: UnboundedReceiver<Due>,
+        stop: Instant,
+        tally: &RefCell<Tally>,
+    ) -> Result<(), Failure> {
+        while let Some(Due { shot, at }) = queue.recv().await {
+            let kind = shot.kind;
+            let right = Instant::now() < stop && self.send(shot).await? == kind.expected();
+            tally.borrow_mut().count(kind, at.elapsed(), right);
+        }
+        Ok(())
+    }
+
+    async fn press(
+        &mut self,
+        plan: &RefCell<Plan>,
+        stop: Instant,
+        tally: &RefCell<Tally>,
+    ) -> Result<(), Failure> {
+        while Instant::now() < stop {
+            let shot = plan.borrow_mut().next_shot();
+            let (kind, sent) = (shot.kind, Instant::now());
+            let right = self.send(shot).await? == kind.expected();
+            tally.borrow_mut().count(kind, sent.elapsed(), right);
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, shot: Shot) -> Result<StatusCode, Failure> {
+        let mut request = Request::get(shot.kind.path()).header(HOST, "bench.example");
+        if let Some(authorization) = shot.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        self.line.ready().await?;
+        let response = self.line.send_request(request.body(Empty::new())?).await?;
+        let status = response.status();
+        response.into_body().collect().await?;
+        Ok(status)
+    }
+}

@@ -32,4 +32,5 @@
 
 pub mod net;
 pub mod observe;
+pub mod store;
 pub mod token;

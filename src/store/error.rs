@@ -1,0 +1,115 @@
+//! Why something cannot be kept or found.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::observe::Refusal;
+
+/// Why something cannot be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The setting names no store.
+    #[error("read {0:?} as a store: write `url = \"sqlite:tollgate.db\"`")]
+    Url(String),
+    /// The folder of the file cannot be made or written.
+    #[error(
+        "write in {folder}: give the folder to the user Tollgate runs as, or set another `data_dir`"
+    )]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Everybody on the machine can read the file.
+    #[error("trust {path}: every user of this machine can read it; run `chmod 600 {path}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be opened.
+    #[error("open {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the engine said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file is damaged, or never was a database.
+    #[error(
+        "read {path} as a database: it is damaged; put a backup in its place, or move it away to start empty"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the engine said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Some other program's database.
+    #[error("use {path}: it is a database of another program; set another `store.url`")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer Tollgate has changed the schema.
+    #[error(
+        "use {path}: a newer Tollgate has brought it to schema {found}, this one knows {known}; start the newer one, or put a backup in its place"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema it has.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// A step of the schema is not what this program would have done.
+    #[error(
+        "use {path}: step {step} of its schema was made by another build; start that build, or put a backup in its place"
+    )]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// The step that differs.
+        step: i64,
+    },
+    /// The engine's threads cannot be started.
+    #[error("start the threads of the store")]
+    Start(#[source] io::Error),
+    /// A statement failed.
+    #[error("ask the store")]
+    Statement(#[source] sqlx::Error),
+    /// A row holds what nobody here wrote.
+    #[error("understand {column} of a row of {table}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The engine found damage in the file.
+    #[error("trust the store: {0}")]
+    Damaged(String),
+    /// What was to be kept may or may not have been kept.
+    #[error("commit to the store")]
+    Commit(#[source] Arc<sqlx::Error>),
+    /// The transaction could not begin or was broken off before this change came to its turn. It was not made.
+    #[error("make a change in the store: the one before it failed")]
+    Unmade,
+    /// More is waiting to be kept than there is room for.
+    #[error("queue another change to the store")]
+    Overloaded,
+    /// The store was closed, or has closed itself because the disk failed.
+    #[error("ask the store: it is closed")]
+    Closed,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(_: StoreError) -> Self {
+        Self::StoreUnavailable
+    }
+}

@@ -1,0 +1,24 @@
+//! What must survive a restart: accounts, clients and signing keys.
+//!
+//! [`Store`] is an enum of its engines. One method is one event that happens wholly or not at all; no transaction
+//! leaves this folder, so no caller can forget to commit. A method that changes something returns when the change is
+//! on the disk, not before.
+//!
+//! Promises: the engine lives on threads of its own, so its methods may be awaited on any runtime; a damaged file, a
+//! folder that cannot be written and a newer schema are told apart, each with the remedy; nothing here is a secret in
+//! the clear: passwords and client secrets are hashes, keys are sealed before they come here.
+//!
+//! It refuses to know what a token is, what HTTP is, and what time it is.
+//!
+//! Reading order: `engine`, `row`, `settings`, `error`, then `sqlite`.
+
+mod engine;
+mod error;
+mod row;
+mod settings;
+mod sqlite;
+
+pub use engine::Store;
+pub use error::StoreError;
+pub use row::{Account, AccountId, Addition, Client, FormerSecret, KeyState, Status, StoredKey};
+pub use settings::StoreSettings;

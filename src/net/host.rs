@@ -70,6 +70,11 @@ impl Host {
         &self.0
     }
 
+    /// The canonical text, to keep.
+    pub fn into_text(self) -> Box<str> {
+        self.0
+    }
+
     fn of(authority: &Authority) -> Result<Self, HostError> {
         if authority.as_str().contains('@') {
             return Err(HostError::Malformed);

@@ -13,8 +13,10 @@ mod arrival;
 mod body;
 mod host;
 mod target;
+mod trust;
 
-pub use arrival::{Arrival, Peer, RequestId, RequestIdText, RequestIds, Scheme};
+pub use arrival::{Arrival, Peer, Scheme};
 pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
-pub use target::{Target, TargetError};
+pub use target::{Segments, Target, TargetError};
+pub use trust::{TrustError, client_config};

@@ -74,11 +74,19 @@ impl Target {
         &self.path
     }
 
+    /// Host, and path with query, for the record.
+    pub fn into_parts(self) -> (Host, PathAndQuery) {
+        (self.host, self.path)
+    }
+
     /// The segments of the path: `/orders/7` has `orders` and `7`; a trailing slash ends in an empty one.
-    pub fn segments(&self) -> impl Iterator<Item = &str> {
+    pub fn segments(&self) -> Segments<'_> {
         self.path().split('/').skip(1)
     }
 }
+
+/// The segments of a path, one after the other.
+pub type Segments<'a> = std::iter::Skip<std::str::Split<'a, char>>;
 
 /// Host and path; never the query, whose values may be secrets.
 impl fmt::Debug for Target {

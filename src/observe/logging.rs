@@ -1,0 +1,82 @@
+//! What is logged, in which form, and where.
+
+use std::io::IsTerminal;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use super::Format;
+
+/// What operators see of the program at work.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetrySettings {
+    /// The program's own log, on standard error.
+    pub log: LogSettings,
+    /// One line per request, on standard output.
+    pub access_log: AccessLogSettings,
+}
+
+/// The program's own log.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: Format,
+    /// How much is logged: a level, or levels by module, as in `info,tollgate::verify=debug`.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: Format::Auto,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// One line per request.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLogSettings {
+    /// Whether requests are logged at all.
+    pub enabled: bool,
+}
+
+impl Default for AccessLogSettings {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Format {
+    /// What `auto` stands for: `human` where the output is a terminal.
+    #[must_use]
+    pub fn settle(self, output: &impl IsTerminal) -> Self {
+        match self {
+            Self::Auto if output.is_terminal() => Self::Human,
+            Self::Auto => Self::Json,
+            settled => settled,
+        }
+    }
+}
+
+/// Starts the program's own log. A second start in one process changes nothing.
+pub fn start(settings: &LogSettings) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&settings.level)
+        .map_err(|error| format!("`{}` is not a level: {error}", settings.level))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true);
+    let started = match settings.format.settle(&std::io::stderr()) {
+        Format::Human => subscriber.try_init(),
+        Format::Json | Format::Auto => subscriber.json().flatten_event(true).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("the log was started before");
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! The one log line of a request, closed exactly once, when its last byte has left.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, StatusCode, Version};
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, Metrics, Refusal, RequestId, Series};
+use crate::token::{Digest, Timestamp};
+
+/// Where records go when they close.
+#[derive(Debug)]
+pub struct Observer {
+    /// What counts them.
+    pub metrics: Metrics,
+    /// What writes them; nothing when the access log is off.
+    pub journal: Option<Journal>,
+    /// In which form.
+    pub format: Format,
+}
+
+/// The form of a log line.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// `human` on a terminal, `json` otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What happened to a request. It is written when it is dropped, which is when its last byte has left or its client.
+#[derive(Debug)]
+pub struct Record {
+    /// Where it goes.
+    pub observer: Arc<Observer>,
+    /// Which worker's buffers it goes through.
+    pub worker: usize,
+    /// When the request arrived, for the line.
+    pub now: Timestamp,
+    /// When the request arrived, for durations.
+    pub started: Instant,
+    /// The request itself.
+    pub request: Described,
+    /// The notebook of the decision.
+    pub trail: Trail,
+    /// The status sent.
+    pub status: StatusCode,
+    /// The upstream's part, if it came to that.
+    pub upstream: Option<UpstreamPart>,
+    /// Bytes of body sent to the client.
+    pub bytes_out: u64,
+}
+
+/// A request as a log may describe it: no query values, no header values but the user agent's.
+#[derive(Debug)]
+pub struct Described {
+    /// Its name.
+    pub id: RequestId,
+    /// The listener.
+    pub listener: Arc<str>,
+    /// The client's address.
+    pub client: IpAddr,
+    /// Whether it came over TLS.
+    pub tls: bool,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The method.
+    pub method: Method,
+    /// The host; absent when the target was refused.
+    pub host: Option<Box<str>>,
+    /// The path; absent when the target was refused.
+    pub path: Option<PathAndQuery>,
+    /// The user agent, escaped when written.
+    pub user_agent: Option<HeaderValue>,
+}
+
+/// The notebook of one decision: stages write it, nobody decides by it.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// The route that applied.
+    pub route: Option<Arc<str>>,
+    /// Whose token it was.
+    pub issuer: Option<Arc<str>>,
+    /// The client the token was given to.
+    pub client_id: Option<Arc<str>>,
+    /// Whom the token speaks for.
+    pub subject: Option<Arc<str>>,
+    /// The token's digest.
+    pub token: Option<Digest>,
+    /// How the answer was found: memo, cache, verified, introspected.
+    pub source: Option<&'static str>,
+    /// Why the request did not pass.
+    pub refusal: Option<&'static str>,
+    /// Whether the route demands nothing.
+    pub public: bool,
+}
+
+/// The upstream's part in a request.
+#[derive(Debug)]
+pub struct UpstreamPart {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its status; absent when it gave none.
+    pub status: Option<StatusCode>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Microseconds to the head of its answer.
+    pub micros: u64,
+}
+
+impl Trail {
+    /// The word for the decision: one of the closed list of reasons.
+    pub fn reason(&self) -> &'static str {
+        match (self.refusal, self.public) {
+            (Some(code), _) => code,
+            (None, true) => "public",
+            (None, false) => "ok",
+        }
+    }
+
+    /// Notes why the request did not pass.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        self.refusal = Some(refusal.code());
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        self.observer
+            .metrics
+            .count(self.worker, &Series::of(self), took);
+        let Some(journal) = &self.observer.journal else {
+            return;
+        };
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        journal.write(self.worker, |line| match self.observer.format {
+            Format::Human => self.write_human(line, micros),
+            Format::Json | Format::Auto => self.write_json(line, micros),
+        });
+    }
+}
+
+impl Record {
+    fn write_json(&self, line: &mut Vec<u8>, micros: u64) {
+        let mut fields = Fields::begin(line, self.now);
+        let request = &self.request;
+        fields.text("request_id", request.id.text().as_str());
+        fields.text("listener", &request.listener);
+        fields.plain("client_ip", request.client);
+        fields.text("proto", version(request.version));
+        fields.bare("tls", request.tls);
+        fields.text("method", request.method.as_str());
+        fields.maybe("host", request.host.as_deref());
+        fields.maybe("path", request.path.as_ref().map(PathAndQuery::path));
+        fields.maybe("route", self.trail.route.as_deref());
+        fields.bare("status", self.status.as_u16());
+        fields.text("reason", self.trail.reason());
+        fields.maybe("issuer", self.trail.issuer.as_deref());
+        fields.maybe("client_id", self.trail.client_id.as_deref());
+        fields.maybe("sub", self.trail.subject.as_deref());
+        if let Some(token) = &self.trail.token {
+            fields.plain("token_fp", token.fingerprint());
+        }
+        fields.maybe("cache", self.trail.source);
+        if let Some(upstream) = &self.upstream {
+            fields.text("upstream", &upstream.name);
+            if let Some(status) = upstream.status {
+                fields.bare("upstream_status", status.as_u16());
+            }
+            fields.bare("attempts", upstream.attempts);
+            fields.bare("upstream_us", upstream.micros);
+        }
+        fields.bare("bytes_out", self.bytes_out);
+        fields.bare("duration_us", micros);
+        let agent = request
+            .user_agent
+            .as_ref()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        fields.maybe("user_agent", agent.as_deref());
+        fields.end();
+    }
+
+    fn write_human(&self, line: &mut Vec<u8>, micros: u64) {
+        let mut text = String::with_capacity(160);
+        let request = &self.request;
+        let host = request.host.as_deref().unwrap_or("-");
+        let path = request.path.as_ref().map_or("-", PathAndQuery::path);
+        let route = self.trail.route.as_deref().unwrap_or("-");
+        let written = write!(
+            text,
+            "{} {} {} {} {host}{path} route={route} {} from {} {micros} µs {}",
+            self.now,
+            self.status.as_u16(),
+            self.trail.reason(),
+            request.method,
+            self.trail.subject.as_deref().map_or(Escaped("-"), Escaped),
+            request.client,
+            request.id,
+        );
+        if written.is_ok() {
+            line.extend_from_slice(text.as_bytes());
+            line.push(b'\n');
+        }
+    }
+}
+
+/// Text of a stranger, with its control characters made visible.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_debug())
+    }
+}
+
+/// One JSON object, field by field, straight into the buffer. Writing to memory does not fail; were it to, the line
+/// would be cut, and the next begins anew.
+struct Fields<'a>(&'a mut Vec<u8>);
+
+impl<'a> Fields<'a> {
+    fn begin(line: &'a mut Vec<u8>, now: Timestamp) -> Self {
+        line.extend_from_slice(b"{\"ts\":\"");
+        let mut fields = Self(line);
+        fields.write(now);
+        fields
+            .0
+            .extend_from_slice(b"\",\"level\":\"info\",\"event\":\"request\"");
+        fields
+    }
+
+    fn text(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        // serde_json escapes quotes and control characters.
+        if serde_json::to_writer(&mut *self.0, value).is_err() {
+            self.0.extend_from_slice(b"null");
+        }
+    }
+
+    fn maybe(&mut self, name: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    /// An address or a fingerprint: text that needs no escaping.
+    fn plain(&mut self, name: &'static str, value: impl fmt::Display) {
+        self.name(name);
+        self.0.push(b'"');
+        self.write(value);
+        self.0.push(b'"');
+    }
+
+    /// A number or a truth value.
+    fn bare(&mut self, name: &'static str, value: impl fmt::Display) {
+        self.name(name);
+        self.write(value);
+    }
+
+    fn name(&mut self, name: &'static str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn write(&mut self, value: impl fmt::Display) {
+        let start = self.0.len();
+        if write!(self.0, "{value}").is_err() {
+            self.0.truncate(start);
+        }
+    }
+
+    fn end(self) {
+        self.0.extend_from_slice(b"}\n");
+    }
+}
+
+const fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    }
+}

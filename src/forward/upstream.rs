@@ -1,0 +1,287 @@
+//! One resource server: reaching it, sending it a permitted request, and giving its answer back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use rustls::pki_types::ServerName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::body::{ClientBody, Progress, UpstreamBody};
+use super::connect::Endpoint;
+use super::error::{ConnectError, ForwardError};
+use super::pool::{Lease, Pool, Sender};
+use super::request::{Forwarding, Reserved, outgoing};
+use super::response;
+use super::url::UpstreamUrl;
+use crate::net::{Arrival, Body, Scheme, Tasks, TrustError, client_config};
+use crate::permit::Permit;
+use crate::settings::Lifetime;
+
+/// A resource server.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamSettings {
+    /// Where it is: `http://` or `https://`, a host, and a port if it is not the usual one.
+    pub url: UpstreamUrl,
+    /// How long to wait for it.
+    #[serde(default)]
+    pub timeouts: UpstreamTimeouts,
+    /// How to recognise it over `https`.
+    #[serde(default)]
+    pub tls: UpstreamTls,
+}
+
+/// How long to wait for an upstream.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamTimeouts {
+    /// For a connection, name and TLS included.
+    pub connect: Lifetime,
+    /// For the head of its answer, from the last sign of life of the request.
+    pub response: Lifetime,
+    /// For the next piece of a body.
+    pub stream: Lifetime,
+    /// How long an idle connection is kept. Keep it below the upstream's own limit.
+    pub idle: Lifetime,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Lifetime::seconds(3),
+            response: Lifetime::seconds(30),
+            stream: Lifetime::seconds(300),
+            idle: Lifetime::seconds(60),
+        }
+    }
+}
+
+/// How to recognise an upstream over `https`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamTls {
+    /// The certificate authority to trust, in PEM; default: those of the operating system.
+    pub ca: Option<PathBuf>,
+    /// The name its certificate is for; default: the host of `url`.
+    pub server_name: Option<String>,
+}
+
+/// A resource server and how to reach it.
+pub struct Upstream {
+    name: Arc<str>,
+    endpoint: Endpoint,
+    timeouts: UpstreamTimeouts,
+    pool: Arc<Pool>,
+    tasks: Tasks,
+}
+
+/// Everything that goes into sending one request.
+pub struct Sending<'a> {
+    /// The request as it arrived.
+    pub arrival: &'a Arrival,
+    /// The proof that it may pass.
+    pub permit: &'a Permit,
+    /// How its route passes requests on.
+    pub forwarding: &'a Forwarding,
+    /// The identity fields of all routes.
+    pub reserved: &'a Reserved,
+    /// The client's address, as the upstream is told.
+    pub client: &'a HeaderValue,
+    /// How the client came.
+    pub scheme: Scheme,
+    /// Which worker's connections to use.
+    pub worker: usize,
+    /// How long the client may send nothing.
+    pub body_idle: Duration,
+}
+
+/// The upstream's answer.
+#[derive(Debug)]
+pub struct Sent {
+    /// The response, ready for the client.
+    pub response: Response<Body>,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl Upstream {
+    /// An upstream by its settings, with connections for this many workers.
+    pub fn new(
+        name: Arc<str>,
+        settings: &UpstreamSettings,
+        workers: usize,
+        tasks: Tasks,
+    ) -> Result<Self, TrustError> {
+        let host = settings.url.host().to_owned();
+        let tls = if settings.url.is_https() {
+            Some(recognise(&host, &settings.tls)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            name,
+            endpoint: Endpoint {
+                host,
+                port: settings.url.port(),
+                tls,
+            },
+            pool: Arc::new(Pool::new(workers, settings.timeouts.idle.duration())),
+            timeouts: settings.timeouts.clone(),
+            tasks,
+        })
+    }
+
+    /// Its name in the operator's file.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Sends a permitted request, and gives the answer whose body is still flowing.
+    ///
+    /// A kept connection may have been closed by the upstream just now: a request of which no byte had left is sent
+    /// again over a new one, once.
+    pub async fn send(
+        &self,
+        request: Request<Incoming>,
+        sending: &Sending<'_>,
+    ) -> Result<Sent, ForwardError> {
+        let (head, incoming) = request.into_parts();
+        let (body, progress) = client_body(incoming, sending);
+        let request = outgoing(head, body, sending).map_err(ForwardError::Head)?;
+        let Some(kept) = self.pool.take(sending.worker) else {
+            return self.send_fresh(request, &progress, sending, 1).await;
+        };
+        match self.exchange(kept, request, &progress, sending).await {
+            Ok(response) => Ok(Sent {
+                response,
+                attempts: 1,
+            }),
+            Err(Failed::Unsent(request)) => self.send_fresh(*request, &progress, sending, 2).await,
+            Err(Failed::Sent(error)) => Err(error),
+        }
+    }
+
+    async fn send_fresh(
+        &self,
+        request: Request<Body>,
+        progress: &Progress,
+        sending: &Sending<'_>,
+        attempts: u32,
+    ) -> Result<Sent, ForwardError> {
+        let fresh = self.connect().await.map_err(ForwardError::Connect)?;
+        match self.exchange(fresh, request, progress, sending).await {
+            Ok(response) => Ok(Sent { response, attempts }),
+            Err(Failed::Unsent(_)) => Err(ForwardError::Connect(ConnectError::Closed)),
+            Err(Failed::Sent(error)) => Err(error),
+        }
+    }
+
+    async fn connect(&self) -> Result<Sender, ConnectError> {
+        timeout(
+            self.timeouts.connect.duration(),
+            self.endpoint.connect(&self.tasks),
+        )
+        .await
+        .unwrap_or(Err(ConnectError::Timeout))
+    }
+
+    async fn exchange(
+        &self,
+        mut sender: Sender,
+        request: Request<Body>,
+        progress: &Progress,
+        sending: &Sending<'_>,
+    ) -> Result<Response<Body>, Failed> {
+        let answer = self
+            .in_time(sender.try_send_request(request), progress)
+            .await?;
+        let response = answer.map_err(|mut error| match error.take_message() {
+            Some(request) => Failed::Unsent(Box::new(request)),
+            None => Failed::Sent(ForwardError::of_exchange(error.into_error())),
+        })?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failed::Sent(ForwardError::Unasked));
+        }
+        let lease = Lease {
+            sender,
+            pool: Arc::clone(&self.pool),
+            worker: sending.worker,
+        };
+        let end = sending.permit.end(sending.arrival.now);
+        let (mut head, incoming) = response.into_parts();
+        response::filter(&mut head.headers, &sending.arrival.method, head.status);
+        let body = UpstreamBody::new(incoming, lease, self.timeouts.stream.duration(), end);
+        let body = if http_body::Body::is_end_stream(&body) {
+            Body::Empty
+        } else {
+            Body::stream(body)
+        };
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// Waits for the head of the answer, as long as either side shows a sign of life.
+    async fn in_time<A>(
+        &self,
+        answer: impl Future<Output = A>,
+        progress: &Progress,
+    ) -> Result<A, Failed> {
+        let mut answer = std::pin::pin!(answer);
+        let mut seen = progress.frames();
+        loop {
+            if let Ok(answer) = timeout(self.timeouts.response.duration(), answer.as_mut()).await {
+                return Ok(answer);
+            }
+            let frames = progress.frames();
+            if frames == seen {
+                return Err(Failed::Sent(ForwardError::Timeout));
+            }
+            seen = frames;
+        }
+    }
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Upstream({} at {}:{})",
+            self.name, self.endpoint.host, self.endpoint.port
+        )
+    }
+}
+
+/// How an exchange failed: before any byte of the request had left, or after.
+enum Failed {
+    Unsent(Box<Request<Body>>),
+    Sent(ForwardError),
+}
+
+fn client_body(incoming: Incoming, sending: &Sending<'_>) -> (Body, Progress) {
+    if http_body::Body::is_end_stream(&incoming) {
+        return (Body::Empty, Progress::default());
+    }
+    let body = ClientBody::new(incoming, sending.forwarding.body_limit, sending.body_idle);
+    let progress = body.progress();
+    (Body::stream(body), progress)
+}
+
+fn recognise(
+    host: &str,
+    settings: &UpstreamTls,
+) -> Result<(Arc<rustls::ClientConfig>, ServerName<'static>), TrustError> {
+    let name = settings.server_name.as_deref().unwrap_or(host);
+    let bare = name
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    let server_name = ServerName::try_from(bare).map_err(|_| TrustError::Name(name.to_owned()))?;
+    Ok((
+        client_config(settings.ca.as_deref(), &[b"http/1.1"])?,
+        server_name,
+    ))
+}

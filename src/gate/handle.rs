@@ -1,0 +1,228 @@
+//! What happens to a request, whatever happens to it: stamped, judged, sent or refused, recorded.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CONNECTION, TRANSFER_ENCODING, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
+
+use super::{Caller, Gate, Passage, Recorded};
+use crate::dialect::{Asker, Dialect, Place, standard};
+use crate::forward::{ForwardError, Forwarding, Sending, Upstream};
+use crate::net::{Arrival, Body, Scheme, Target, TargetError};
+use crate::observe::{Described, Record, Refusal, Trail, UpstreamPart};
+use crate::route::Destination;
+
+impl Gate {
+    /// Answers a request. Never fails: whatever goes wrong is an answer too.
+    pub async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Response<Recorded> {
+        let mut record = self.open(&request, caller);
+        let unread = !request.body().is_end_stream();
+        let response = match self.pass(request, caller, &mut record).await {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(&refusal, unread, &mut record),
+        };
+        record.status = response.status();
+        let (head, body) = response.into_parts();
+        Response::from_parts(head, Recorded::new(body, record))
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        caller: &Caller,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Refusal> {
+        let arrival = arrive(&request, caller, record)?;
+        let passage = self
+            .judge(request.headers(), &arrival, caller, &mut record.trail)
+            .await?;
+        match &passage.route.destination {
+            Destination::Mount(mount) => {
+                let id = arrival.id.text();
+                let asker = Asker {
+                    peer_ip: arrival.client,
+                    now: arrival.now,
+                    request_id: id.as_str(),
+                };
+                Ok(mount.serve(request, &asker).await)
+            }
+            Destination::Upstream(upstream, forwarding) => {
+                fits(&request, forwarding)?;
+                let sending = self.sending(&arrival, &passage, forwarding, caller);
+                send(request, upstream, &sending, record).await
+            }
+        }
+    }
+
+    fn sending<'a>(
+        &'a self,
+        arrival: &'a Arrival,
+        passage: &'a Passage,
+        forwarding: &'a Forwarding,
+        caller: &'a Caller,
+    ) -> Sending<'a> {
+        Sending {
+            arrival,
+            permit: &passage.permit,
+            forwarding,
+            reserved: &self.reserved,
+            client: &caller.address,
+            scheme: caller.peer.scheme,
+            worker: caller.peer.worker,
+            body_idle: self.body_idle,
+        }
+    }
+
+    /// Phrases a refusal in the voice of the place. A body nobody will read ends the connection with the answer.
+    fn refuse(&self, refusal: &Refusal, unread: bool, record: &mut Record) -> Response<Body> {
+        record.trail.refuse(refusal);
+        let id = record.request.id.text();
+        let path = record.request.path.as_ref().map_or("", PathAndQuery::path);
+        let place = Place {
+            path,
+            request_id: id.as_str(),
+            realm: "tollgate",
+        };
+        let mut response = match self.voice(record) {
+            Some(voice) => voice.refuse(refusal, &place),
+            None => standard::refuse(refusal, &place),
+        };
+        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-request-id"), id);
+        }
+        let breaks_http = matches!(refusal, Refusal::BadRequest(_) | Refusal::AmbiguousPath(_));
+        if record.request.version != Version::HTTP_2 && (unread || breaks_http) {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Who speaks where this request was going: its route, or the most specific one for the place.
+    fn voice(&self, record: &Record) -> Option<&dyn Dialect> {
+        if let Some(name) = &record.trail.route {
+            return self.routes.named(name)?.voice.as_deref();
+        }
+        let (host, path) = (
+            record.request.host.as_deref()?,
+            record.request.path.as_ref()?,
+        );
+        self.routes.place(host, path.path())?.voice.as_deref()
+    }
+
+    fn open(&self, request: &Request<Incoming>, caller: &Caller) -> Box<Record> {
+        let now = self.time.now();
+        Box::new(Record {
+            observer: Arc::clone(&self.observer),
+            worker: caller.peer.worker,
+            now,
+            started: Instant::now(),
+            request: Described {
+                id: self.ids.next(now),
+                listener: Arc::clone(&caller.peer.listener),
+                client: caller.peer.address.ip().to_canonical(),
+                tls: caller.peer.scheme == Scheme::Https,
+                version: request.version(),
+                method: request.method().clone(),
+                host: None,
+                path: None,
+                user_agent: request.headers().get(USER_AGENT).cloned(),
+            },
+            trail: Trail::default(),
+            status: StatusCode::from_u16(LEFT_EARLY).unwrap_or_default(),
+            upstream: None,
+            bytes_out: 0,
+        })
+    }
+}
+
+/// The status of a record whose client left before there was an answer.
+const LEFT_EARLY: u16 = 499;
+
+/// Reads the target, once, into the form everybody downstream shares.
+fn arrive(
+    request: &Request<Incoming>,
+    caller: &Caller,
+    record: &mut Record,
+) -> Result<Arrival, Refusal> {
+    is_framed_plainly(request.version(), request.headers())?;
+    let target = Target::parse(request.uri(), request.headers()).map_err(|error| match error {
+        TargetError::Malformed(sentence) => Refusal::BadRequest(sentence),
+        TargetError::Ambiguous(sentence) => Refusal::AmbiguousPath(sentence),
+    })?;
+    record.request.host = Some(Box::from(target.host().as_str()));
+    record.request.path = Some(target.path_and_query().clone());
+    Ok(Arrival {
+        id: record.request.id,
+        now: record.now,
+        client: caller.peer.address.ip().to_canonical(),
+        method: request.method().clone(),
+        target,
+    })
+}
+
+/// A transfer coding other than one exact `chunked` is refused, and any at all in HTTP/1.0: two programs could find the
+/// end of such a body in different places (RFC 9112 §6.1).
+fn is_framed_plainly(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    let is_plain = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    if is_plain && version == Version::HTTP_11 {
+        return Ok(());
+    }
+    Err(Refusal::BadRequest(
+        "the transfer coding is not one plain `chunked`",
+    ))
+}
+
+/// A body that announces more than the route takes is refused before the upstream is touched.
+fn fits(request: &Request<Incoming>, forwarding: &Forwarding) -> Result<(), Refusal> {
+    match forwarding.body_limit {
+        Some(limit) if request.body().size_hint().lower() > limit => Err(Refusal::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+async fn send(
+    request: Request<Incoming>,
+    upstream: &Upstream,
+    sending: &Sending<'_>,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
+    let begun = Instant::now();
+    let outcome = upstream.send(request, sending).await;
+    record.upstream = Some(UpstreamPart {
+        name: Arc::clone(upstream.name()),
+        status: outcome.as_ref().ok().map(|sent| sent.response.status()),
+        attempts: outcome.as_ref().map_or(1, |sent| sent.attempts),
+        micros: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+    });
+    match outcome {
+        Ok(sent) => Ok(sent.response),
+        Err(error) => Err(report(&error, upstream, sending.arrival)),
+    }
+}
+
+/// Logs why there is no answer, causes and all; the client learns the code.
+fn report(error: &ForwardError, upstream: &Upstream, arrival: &Arrival) -> Refusal {
+    let refusal = Refusal::from(error);
+    let mut causes = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push_str(": ");
+        causes.push_str(&error.to_string());
+        cause = error.source();
+    }
+    let (reason, upstream) = (refusal.code(), upstream.name());
+    tracing::warn!(request_id = %arrival.id, %upstream, reason, "could not {causes}");
+    refusal
+}

@@ -1,0 +1,86 @@
+//! One route: when it applies, what it demands, where it leads.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{HostPattern, Match, Methods, PathPattern};
+use crate::dialect::{Dialect, Mount};
+use crate::forward::{ForwardSettings, Forwarding, Upstream};
+use crate::permit::{Demand, RequireSettings};
+use crate::settings::ByteSize;
+use crate::verify::Accepted;
+
+/// For requests like this: demand that, and send it there.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// The hosts it is for, as in `api.example.com` or `*.example.com`. Default: any.
+    #[serde(default)]
+    pub hosts: Vec<HostPattern>,
+    /// The paths it is for: `/orders/7`, `/orders/{id}`, or `/orders/**` for the path itself and all below.
+    pub path: PathPattern,
+    /// The methods it is for. Default: any.
+    #[serde(default)]
+    pub methods: Methods,
+    /// The upstream it leads to.
+    pub upstream: String,
+    /// Whose tokens it accepts: names of issuers and dialects. May be left out when there is only one.
+    #[serde(default)]
+    pub issuers: Vec<String>,
+    /// The dialect in which it refuses. Default: that of its first issuer that has one, else plain HTTP.
+    #[serde(default)]
+    pub voice: Option<String>,
+    /// Whom it lets in: those with a token, or everybody.
+    #[serde(default)]
+    pub auth: Access,
+    /// What a token must permit and claim. Default: any valid token will do.
+    #[serde(default)]
+    pub require: RequireSettings,
+    /// How requests are passed on.
+    #[serde(default)]
+    pub forward: ForwardSettings,
+    /// The largest body. Default: no limit.
+    #[serde(default)]
+    pub body_limit: Option<ByteSize>,
+}
+
+/// Whom a route lets in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Those with a good token.
+    #[default]
+    Required,
+    /// Those with a good token, and, without an identity, those with none.
+    Optional,
+    /// Everybody; tokens are not looked at.
+    Public,
+}
+
+/// A route, compiled.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name in the operator's file.
+    pub name: Arc<str>,
+    /// When it applies.
+    pub when: Match,
+    /// What it demands.
+    pub demand: Demand,
+    /// Whose tokens count, and where they may travel.
+    pub accepts: Accepted,
+    /// Who phrases refusals here; nobody in particular is plain HTTP.
+    pub voice: Option<Arc<dyn Dialect>>,
+    /// Where it leads.
+    pub destination: Destination,
+}
+
+/// Where a route leads.
+#[derive(Debug)]
+pub enum Destination {
+    /// To an upstream.
+    Upstream(Arc<Upstream>, Forwarding),
+    /// To token endpoints of our own.
+    Mount(Arc<Mount>),
+}

@@ -33,5 +33,6 @@
 pub mod dialect;
 pub mod net;
 pub mod observe;
+pub mod settings;
 pub mod store;
 pub mod token;

@@ -12,6 +12,7 @@
 mod arrival;
 mod body;
 mod host;
+mod outbound;
 mod target;
 mod tasks;
 mod trust;
@@ -19,6 +20,7 @@ mod trust;
 pub use arrival::{Arrival, Peer, Scheme};
 pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
+pub use outbound::{Address, Outbound, OutboundError};
 pub use target::{Segments, Target, TargetError};
 pub use tasks::Tasks;
 pub use trust::{TrustError, client_config};

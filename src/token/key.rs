@@ -325,7 +325,8 @@ mod tests {
         assert_eq!(refused(with(&key, "d", json!("AA"))), KeyError::NotPublic);
         let shared = json!({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"});
         assert_eq!(refused(shared), KeyError::NotPublic);
-        assert_eq!(refused(with(&key, "kty", json!("RSA"))), KeyError::NotAJwk);
+        let other_kind = with(&key, "kty", json!("RSA"));
+        assert_eq!(refused(other_kind), KeyError::WrongAlgorithm);
         assert_eq!(refused(with(&key, "x", json!("AA"))), KeyError::Malformed);
         assert_eq!(refused(json!("key")), KeyError::NotAJwk);
         assert!(read(&with(&key, "key_ops", json!(["verify"]))).is_ok());

@@ -1,0 +1,129 @@
+//! Where a token may travel (RFC 6750 §2, and what dialects add).
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::{VerifyError, jwt};
+use crate::token::Carriers;
+
+/// The one credential found in a request: the characters of RFC 6750 §2.1, and no longer than a token may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Presented<'a>(&'a str);
+
+impl<'a> Presented<'a> {
+    /// The token itself.
+    pub(super) const fn token(self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented(..)")
+    }
+}
+
+/// Finds the credential of a request, if it has one.
+///
+/// A request with several `Authorization` headers is refused, whatever they hold. The scheme is matched without regard
+/// to case (RFC 9110 §11.1). Another scheme than `Bearer` is no token of ours: it counts as none.
+pub(super) fn find(
+    headers: &HeaderMap,
+    carriers: Carriers,
+) -> Result<Option<Presented<'_>>, VerifyError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(VerifyError::TwoCredentials);
+    }
+    let value = value
+        .to_str()
+        .map_err(|_| VerifyError::Malformed("characters outside ASCII"))?;
+    let token = match value.split_once(' ') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim_matches(' '),
+        None if value.eq_ignore_ascii_case("bearer") => "",
+        None if carriers.bare_authorization => value,
+        Some(_) | None => return Ok(None),
+    };
+    read(token).map(Some)
+}
+
+fn read(token: &str) -> Result<Presented<'_>, VerifyError> {
+    if token.is_empty() {
+        return Err(VerifyError::Malformed("empty"));
+    }
+    if token.len() > jwt::LONGEST {
+        return Err(VerifyError::Malformed("longer than 16 KiB"));
+    }
+    if !token.bytes().all(is_token_character) {
+        return Err(VerifyError::Malformed("characters no token has"));
+    }
+    Ok(Presented(token))
+}
+
+// RFC 6750 §2.1: b64token. `=` may stand at the end only, which whoever reads the token will notice.
+fn is_token_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const STRICT: Carriers = Carriers {
+        bare_authorization: false,
+    };
+    const BARE: Carriers = Carriers {
+        bare_authorization: true,
+    };
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        let pairs = values.iter().map(|value| HeaderValue::from_static(value));
+        pairs.map(|value| (AUTHORIZATION, value)).collect()
+    }
+
+    fn token(value: &'static str, carriers: Carriers) -> Result<Option<String>, VerifyError> {
+        let headers = headers(&[value]);
+        let found = find(&headers, carriers)?;
+        Ok(found.map(|presented| presented.token().to_owned()))
+    }
+
+    #[test]
+    fn a_bearer_token_is_found_whatever_the_case_of_the_scheme() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(token(value, STRICT).unwrap().unwrap(), "a.b.c");
+        }
+        assert_eq!(token("a.b.c", BARE).unwrap().unwrap(), "a.b.c");
+        assert!(find(&HeaderMap::new(), STRICT).unwrap().is_none());
+    }
+
+    #[test]
+    fn two_authorization_headers_are_two_credentials() {
+        let headers = headers(&["Bearer a", "Bearer a"]);
+        let found = find(&headers, STRICT);
+        assert!(matches!(found, Err(VerifyError::TwoCredentials)));
+    }
+
+    #[test]
+    fn another_scheme_is_no_token_and_a_broken_token_is_a_bad_one() {
+        for value in ["Basic YTpi", "a.b.c", "DPoP a.b.c"] {
+            assert!(token(value, STRICT).unwrap().is_none(), "{value}");
+        }
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer \"a\"",
+        ] {
+            let found = token(value, STRICT);
+            assert!(matches!(found, Err(VerifyError::Malformed(_))), "{value}");
+        }
+    }
+}

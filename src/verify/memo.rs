@@ -1,0 +1,163 @@
+//! What is remembered of tokens: the last one of each connection, and all of them in one cache.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use moka::sync::Cache;
+use zeroize::Zeroizing;
+
+use super::Identity;
+use crate::token::{Digest, DigestHasher, Timestamp};
+
+/// Verified tokens, shared by all connections and kept over reloads. Cloning gives another hand on the same cache.
+#[derive(Clone)]
+pub struct TokenCache {
+    identities: Cache<Key, Kept, DigestHasher>,
+    /// Moves on whenever a token is forgotten, so that no connection remembers it on its own.
+    epoch: Arc<AtomicU64>,
+}
+
+/// A token under one route's issuers. The number of the set is new with every configuration, so that a changed issuer
+/// inherits no old verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    digest: Digest,
+    set: u32,
+}
+
+#[derive(Clone)]
+struct Kept {
+    identity: Arc<Identity>,
+    /// How long it was going to be useful when it was put here: the cache then drops it of itself.
+    useful: Duration,
+}
+
+impl TokenCache {
+    /// A cache that takes about this many bytes at most.
+    pub fn new(capacity: u64) -> Self {
+        let identities = Cache::builder()
+            .max_capacity(capacity)
+            .weigher(|_, kept: &Kept| kept.identity.weight())
+            .expire_after(UntilUseless)
+            .build_with_hasher(DigestHasher::default());
+        Self {
+            identities,
+            epoch: Arc::default(),
+        }
+    }
+
+    /// How many tokens are in it, roughly.
+    pub fn len(&self) -> u64 {
+        self.identities.entry_count()
+    }
+
+    /// Whether there is nothing in it, roughly.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn find(&self, digest: Digest, set: u32) -> Option<Arc<Identity>> {
+        let kept = self.identities.get(&Key { digest, set })?;
+        Some(kept.identity)
+    }
+
+    pub(super) fn keep(&self, identity: &Arc<Identity>, set: u32, now: Timestamp) {
+        let key = Key {
+            digest: identity.digest,
+            set,
+        };
+        let end = identity.expires_at.min(identity.fresh_until);
+        let kept = Kept {
+            identity: Arc::clone(identity),
+            useful: end.since(now).min(LONGEST_USE),
+        };
+        self.identities.insert(key, kept);
+    }
+
+    pub(super) fn forget(&self, digest: Digest, sets: impl Iterator<Item = u32>) {
+        for set in sets {
+            self.identities.invalidate(&Key { digest, set });
+        }
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenCache({} tokens)", self.len())
+    }
+}
+
+struct UntilUseless;
+
+impl moka::Expiry<Key, Kept> for UntilUseless {
+    fn expire_after_create(&self, _: &Key, kept: &Kept, _: Instant) -> Option<Duration> {
+        Some(kept.useful)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        kept: &Kept,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(kept.useful)
+    }
+}
+
+/// What one connection remembers: its last token and whose it is. A client that keeps its connection mostly sends the
+/// same token again, and comparing it with its own last one is quicker than any lookup.
+#[derive(Default)]
+pub struct Memo(Mutex<Option<Remembered>>);
+
+struct Remembered {
+    token: Zeroizing<Vec<u8>>,
+    set: u32,
+    epoch: u64,
+    identity: Arc<Identity>,
+}
+
+impl Memo {
+    pub(super) fn find(&self, token: &str, set: u32, epoch: u64) -> Option<Arc<Identity>> {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered
+            .as_ref()
+            .filter(|last| {
+                last.set == set && last.epoch == epoch && *last.token == token.as_bytes()
+            })
+            .map(|last| Arc::clone(&last.identity))
+    }
+
+    /// `epoch` is that of before the identity was looked up, so that one forgotten meanwhile is not remembered.
+    pub(super) fn keep(&self, token: &str, set: u32, epoch: u64, identity: &Arc<Identity>) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = match remembered.take() {
+            Some(last) => last.token,
+            None => Zeroizing::default(),
+        };
+        bytes.clear();
+        bytes.extend_from_slice(token.as_bytes());
+        *remembered = Some(Remembered {
+            token: bytes,
+            set,
+            epoch,
+            identity: Arc::clone(identity),
+        });
+    }
+}
+
+impl fmt::Debug for Memo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memo(..)")
+    }
+}
+
+/// Tokens without an end are looked up again now and then.
+const LONGEST_USE: Duration = Duration::from_hours(24);

@@ -30,8 +30,10 @@
 //! A request cannot skip a stage, because each stage asks for the proof the one before it made: only [`net`] makes a
 //! target, only [`verify`] an identity, only [`permit`] a permit, and [`forward`] sends nothing without one.
 
+pub mod dialect;
 pub mod net;
 pub mod observe;
+pub mod settings;
 pub mod store;
 pub mod token;
 pub mod verify;

@@ -11,7 +11,9 @@
 mod admit;
 mod demand;
 mod error;
+mod limit;
 
 pub use admit::Permit;
 pub use demand::{Demand, RequireSettings, RequiredClaim, Terms};
 pub use error::Denied;
+pub use limit::{Allowance, Limit};

@@ -31,8 +31,10 @@
 //! target, only [`verify`] an identity, only [`permit`] a permit, and [`forward`] sends nothing without one.
 
 pub mod dialect;
+pub mod forward;
 pub mod net;
 pub mod observe;
+pub mod permit;
 pub mod settings;
 pub mod store;
 pub mod token;

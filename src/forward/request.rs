@@ -192,21 +192,24 @@ fn is_hop_by_hop(name: &str) -> bool {
 }
 
 /// Fields that say where a request came from or was going, framing, and every name with an underscore: to a CGI-like
-/// upstream `x_user` and `x-user` are one.
+/// upstream `x_user` and `x-user` are one. Those we set ourselves on every request replace the client's anyway.
 fn is_ours_to_say(name: &str) -> bool {
     matches!(
         name,
-        "host"
-            | "content-length"
+        "content-length"
             | "expect"
             | "forwarded"
             | "x-real-ip"
             | "x-original-url"
             | "x-rewrite-url"
-            | "x-request-id"
-    ) || name.starts_with("x-forwarded")
-        || name.starts_with("x.forwarded")
+    ) || is_forwarded_by_somebody_else(name)
         || name.bytes().any(|byte| byte == b'_')
+}
+
+fn is_forwarded_by_somebody_else(name: &str) -> bool {
+    let ours = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO];
+    (name.starts_with("x-forwarded") || name.starts_with("x.forwarded"))
+        && ours.iter().all(|our| our != name)
 }
 
 /// The canonical target, or what is left of it behind the prefix.

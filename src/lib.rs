@@ -32,6 +32,7 @@
 
 pub mod dialect;
 pub mod forward;
+pub mod issue;
 pub mod net;
 pub mod observe;
 pub mod permit;

@@ -1,6 +1,11 @@
-//! Why an ask is not answered.
+//! Why an ask is not answered, and why the issuing side cannot start.
 
+use std::io;
 use std::time::Duration;
+
+use crate::settings::SecretError;
+use crate::store::StoreError;
+use crate::token::KeyError;
 
 /// Why an ask is not answered. What each means on the wire is the dialect's word.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +28,7 @@ pub enum IssueError {
     /// The refresh token is unknown, or was taken back (`invalid_grant`).
     #[error("recognise this refresh token")]
     InvalidGrant,
-    /// A name or password of blanks, too long, or with control characters.
+    /// A name or password of blanks, too long, or a name with control characters.
     #[error("register such a name or password")]
     UnusableName,
     /// The name is somebody else's.
@@ -40,8 +45,84 @@ pub enum IssueError {
     },
     /// The store cannot be asked now.
     #[error("reach the store")]
-    Store(#[source] crate::store::StoreError),
+    Store(#[from] StoreError),
     /// Signing failed: there is no usable key.
     #[error("sign the token")]
-    Sign(#[source] crate::token::KeyError),
+    Sign(#[from] KeyError),
+}
+
+impl IssueError {
+    /// The stable word for this reason, as the audit log writes it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidClient { .. } => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnusableName => "unusable_name",
+            Self::NameTaken => "name_taken",
+            Self::RegistrationClosed => "registration_closed",
+            Self::Busy { .. } => "busy",
+            Self::Store(_) => "store_unavailable",
+            Self::Sign(_) => "signing_failed",
+        }
+    }
+}
+
+/// Why the issuing side cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The master key's file holds something else.
+    #[error(
+        "read the master key: it must be 32 random bytes in base64; make one with `openssl rand -base64 32`, or let `create = true` do it"
+    )]
+    NotAMasterKey,
+    /// The keys in the store belong to another master key.
+    #[error(
+        "open the signing keys of {realm:?}: they were sealed with another master key; put back the `master_key` file that belongs to this store, or start with an empty store"
+    )]
+    WrongMasterKey {
+        /// Whose keys.
+        realm: String,
+    },
+    /// A key in the store is of an algorithm this program does not know.
+    #[error(
+        "use the signing key {kid}: it is for {algorithm:?}, which this Tollgate does not know"
+    )]
+    UnknownAlgorithm {
+        /// The key.
+        kid: String,
+        /// Its algorithm.
+        algorithm: String,
+    },
+    /// A signing key cannot be made or read.
+    #[error("open the signing keys")]
+    Key(#[from] KeyError),
+    /// A client's secret cannot be had.
+    #[error("get the secret of [client.{name}]")]
+    ClientSecret {
+        /// The client.
+        name: String,
+        /// Why not.
+        #[source]
+        source: SecretError,
+    },
+    /// A client is in the operator's file and in the store.
+    #[error(
+        "use [client.{0}]: the store has a client of that name too; rename one, or run `tollgate client remove {0}`"
+    )]
+    ClientTwice(String),
+    /// `[passwords]` asks for what Argon2 cannot do.
+    #[error("hash passwords as [passwords] says: {0}")]
+    Passwords(argon2::Error),
+    /// The hashing threads cannot be started.
+    #[error("start the threads that hash passwords")]
+    Threads(#[source] io::Error),
+    /// The first hash, made to compare strangers' passwords with, failed.
+    #[error("hash passwords as [passwords] says: {0}")]
+    FirstHash(argon2::password_hash::Error),
+    /// The store cannot be asked.
+    #[error("reach the store")]
+    Store(#[from] StoreError),
 }

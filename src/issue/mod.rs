@@ -4,12 +4,34 @@
 //! get, signs it, and keeps what must survive before it answers.
 //!
 //! Promises: a password is hashed on threads of its own, with equal work for unknown names; single use is one
-//! conditional statement; nothing is acknowledged before it is stored. This folder knows no HTTP and no dialect.
+//! conditional statement; nothing is acknowledged before it is stored; no secret lies in the store in the clear: a
+//! stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
+//! This folder knows no HTTP and no dialect.
 //!
-//! Reading order: `ask`, `mint`, `client`, `account`, `hashing`, `grant`, `sign`, `error`.
+//! Reading order: `ask`, `mint`, `issuer`, `client`, `account`, `hashing`, `grant`, `sign`; then the keys: `master`,
+//! `rotate`; then `audit`, `random`, `error`.
 
+mod account;
 mod ask;
+mod audit;
+mod client;
 mod error;
+mod grant;
+mod hashing;
+mod issuer;
+mod master;
+mod mint;
+mod random;
+mod rotate;
+mod sign;
 
+pub use account::Accounts;
 pub use ask::{Answer, Ask, ClientCredentials, Issued};
-pub use error::IssueError;
+pub use client::{ClientSettings, Clients, NewClient};
+pub use error::{IssueError, StartError};
+pub use grant::Grant;
+pub use hashing::{Hashing, PasswordSettings, Verdict};
+pub use issuer::{LocalIssuer, Registration};
+pub use master::MasterKey;
+pub use mint::Mint;
+pub use rotate::open_keyring;

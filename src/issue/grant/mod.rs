@@ -1,0 +1,39 @@
+//! On what ground a token is given (RFC 6749 §1.3).
+//!
+//! Each file decides one ground: who may have which scope, and how the token may be renewed. None of them reads a
+//! password or signs; that is [`account`](super::account)'s and [`sign`](super::sign)'s business.
+//!
+//! Reading order: `client_credentials`, `refresh_token`.
+
+pub(super) mod client_credentials;
+mod refresh_token;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(super) use refresh_token::StandingRefresh;
+
+/// The grants a client can be allowed to use, in the words of RFC 6749.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// A token for the client itself (RFC 6749 §4.4).
+    ClientCredentials,
+}
+
+impl Grant {
+    /// Every grant there is.
+    pub const ALL: [Self; 1] = [Self::ClientCredentials];
+
+    /// The word that stands in requests and in the operator's file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    /// The grant of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.word() == word)
+    }
+}

@@ -1,0 +1,312 @@
+//! Passwords are hashed on threads of their own, few of them and at low priority.
+//!
+//! A hash takes milliseconds of a core and megabytes of memory on purpose. So that a flood of logins slows only logins:
+//! half the cores may hash, at a lower priority than those that forward requests; a short queue waits; who does not fit
+//! in is told to come back; who has waited too long, or has gone away, is not hashed for any more.
+//!
+//! An unknown name costs the same as a wrong password: its password is compared with a hash nobody has the password of.
+
+use std::num::NonZeroU16;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use argon2::password_hash::{self, PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::{IssueError, StartError, random};
+use crate::settings::ByteSize;
+use crate::token::Secret;
+
+/// `[passwords]`: how passwords are hashed (Argon2id, RFC 9106), for every dialect that takes one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// The memory one hash takes.
+    pub memory: ByteSize,
+    /// How often one hash goes over that memory.
+    pub passes: u32,
+    /// In how many lanes it is laid out.
+    pub lanes: u32,
+    /// How many are hashed at once; half the cores, at least one, if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<NonZeroU16>,
+    /// How many may wait; beyond that, logins are told to come back later.
+    pub queue: u16,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::mib(19),
+            passes: 2,
+            lanes: 1,
+            concurrent: None,
+            queue: 16,
+        }
+    }
+}
+
+/// The threads that hash passwords. They end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Hashing {
+    queue: SyncSender<Job>,
+    nobodys: Arc<Secret>,
+}
+
+/// Whether a password is right.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It is not, or there is nobody whose it could be.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, but its hash was made with other settings; this is a new one.
+    RightButOutdated(Secret),
+}
+
+impl Hashing {
+    /// Starts the threads.
+    pub fn start(settings: &PasswordSettings) -> Result<Self, StartError> {
+        let memory = u32::try_from(settings.memory.get() / 1024).unwrap_or(u32::MAX);
+        let params = Params::new(memory, settings.passes, settings.lanes, None)
+            .map_err(StartError::Passwords)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let unknown = random::base62(32)
+            .map_err(|_| StartError::FirstHash(password_hash::Error::RngFailure))?;
+        let nobodys = hash(&argon2, &Secret::new(unknown)).map_err(StartError::FirstHash)?;
+
+        let (queue, jobs) = sync_channel(usize::from(settings.queue));
+        let jobs = Arc::new(Mutex::new(jobs));
+        for n in 0..settings.threads() {
+            let (argon2, jobs) = (argon2.clone(), Arc::clone(&jobs));
+            thread::Builder::new()
+                .name(format!("hashing-{n}"))
+                .spawn(move || work(&argon2, &jobs))
+                .map_err(StartError::Threads)?;
+        }
+        Ok(Self {
+            queue,
+            nobodys: Arc::new(nobodys),
+        })
+    }
+
+    /// The hash of a new password, as a PHC string with a random salt.
+    pub async fn hash(&self, password: Secret) -> Result<Secret, IssueError> {
+        self.queue(move |argon2| hash(argon2, &password)).await
+    }
+
+    /// Whether `password` is the one that `phc` was made of; without `phc`, the same work for nothing.
+    pub async fn verify(
+        &self,
+        password: Secret,
+        phc: Option<Secret>,
+    ) -> Result<Verdict, IssueError> {
+        let somebodys = phc.is_some();
+        let phc = phc.unwrap_or_else(|| Secret::clone(&self.nobodys));
+        let verdict = self
+            .queue(move |argon2| verify(argon2, &password, &phc))
+            .await?;
+        Ok(if somebodys { verdict } else { Verdict::Wrong })
+    }
+
+    async fn queue<T, W>(&self, work: W) -> Result<T, IssueError>
+    where
+        W: FnOnce(&Argon2<'static>) -> password_hash::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let entered = Instant::now();
+        let job: Job = Box::new(move |argon2| {
+            if !tell.is_closed() && entered.elapsed() < PATIENCE {
+                // Whoever asked may go away in the meantime; then nobody is told.
+                let _ = tell.send(work(argon2));
+            }
+        });
+        let busy = || IssueError::Busy {
+            retry_after: RETRY_AFTER,
+        };
+        self.queue.try_send(job).map_err(|_| busy())?;
+        told.await.map_err(|_| busy())?.map_err(|error| {
+            tracing::error!(%error, "could not hash a password");
+            busy()
+        })
+    }
+}
+
+impl PasswordSettings {
+    fn threads(&self) -> usize {
+        let half = || thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        self.concurrent
+            .map_or_else(half, |concurrent| usize::from(concurrent.get()))
+    }
+}
+
+type Job = Box<dyn FnOnce(&Argon2<'static>) + Send>;
+
+/// The life of one thread.
+fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>) {
+    lower_priority();
+    loop {
+        // Held while waiting: the next thread waits for the lock, which is as good as waiting for a job.
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            Ok(job) => job(argon2),
+            Err(_) => return,
+        }
+    }
+}
+
+/// On Linux a priority belongs to a thread; elsewhere it would slow down the whole process.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::warn!(%error, "could not lower the priority of password hashing");
+    }
+}
+
+fn hash(argon2: &Argon2<'static>, password: &Secret) -> password_hash::Result<Secret> {
+    let hash: PasswordHash = argon2.hash_password(password.reveal().as_bytes())?;
+    Ok(Secret::new(hash.to_string()))
+}
+
+fn verify(
+    argon2: &Argon2<'static>,
+    password: &Secret,
+    phc: &Secret,
+) -> password_hash::Result<Verdict> {
+    let kept =
+        PasswordHash::new(phc.reveal()).map_err(|_| password_hash::Error::EncodingInvalid)?;
+    match argon2.verify_password(password.reveal().as_bytes(), &kept) {
+        Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+        Err(error) => Err(error),
+        Ok(()) if is_current(argon2, &kept) => Ok(Verdict::Right),
+        Ok(()) => Ok(Verdict::RightButOutdated(hash(argon2, password)?)),
+    }
+}
+
+fn is_current(argon2: &Argon2<'static>, kept: &PasswordHash) -> bool {
+    let now = argon2.params();
+    kept.algorithm == argon2::ARGON2ID_IDENT
+        && Params::try_from(kept).is_ok_and(|then| {
+            (then.m_cost(), then.t_cost(), then.p_cost())
+                == (now.m_cost(), now.t_cost(), now.p_cost())
+        })
+}
+
+/// How much lower than that of the threads that forward requests.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// Whoever has waited this long is told to come back instead.
+const PATIENCE: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(passes: u32) -> PasswordSettings {
+        PasswordSettings {
+            memory: ByteSize::kib(64),
+            passes,
+            concurrent: NonZeroU16::new(1),
+            ..PasswordSettings::default()
+        }
+    }
+
+    fn password() -> Secret {
+        Secret::new("correct horse")
+    }
+
+    #[tokio::test]
+    async fn a_password_is_right_or_wrong_and_nobodys_is_always_wrong() {
+        let hashing = Hashing::start(&settings(1)).unwrap();
+        let phc = hashing.hash(password()).await.unwrap();
+        assert!(phc.reveal().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        let right = hashing.verify(password(), Some(phc.clone())).await.unwrap();
+        assert!(matches!(right, Verdict::Right));
+        let wrong = hashing
+            .verify(Secret::new("battery"), Some(phc))
+            .await
+            .unwrap();
+        assert!(matches!(wrong, Verdict::Wrong));
+        let nobody = hashing.verify(password(), None).await.unwrap();
+        assert!(matches!(nobody, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn a_hash_made_with_other_settings_is_made_again() {
+        let old = Hashing::start(&settings(1))
+            .unwrap()
+            .hash(password())
+            .await
+            .unwrap();
+        let hashing = Hashing::start(&settings(2)).unwrap();
+        let Verdict::RightButOutdated(new) = hashing.verify(password(), Some(old)).await.unwrap()
+        else {
+            panic!("the old hash passed for a current one");
+        };
+        assert!(matches!(
+            hashing.verify(password(), Some(new)).await.unwrap(),
+            Verdict::Right
+        ));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_fit_into_the_queue_is_told_to_come_back() {
+        let settings = PasswordSettings {
+            queue: 2,
+            ..settings(1)
+        };
+        let hashing = Hashing::start(&settings).unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (started, starts) = oneshot::channel();
+        let first = hashing.queue(move |_| {
+            let _ = started.send(());
+            let _ = held.recv();
+            Ok(())
+        });
+        let mut first = Box::pin(first);
+        assert!(futures_util::poll!(&mut first).is_pending());
+        starts.await.unwrap();
+
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(hashing.hash(password()))).collect();
+        for hash in &mut waiting {
+            assert!(futures_util::poll!(hash).is_pending());
+        }
+        let refused = hashing.hash(password()).await;
+        assert!(matches!(refused, Err(IssueError::Busy { .. })));
+
+        drop(release);
+        first.await.unwrap();
+        for hash in waiting {
+            hash.await.unwrap();
+        }
+    }
+
+    #[test]
+    fn settings_that_argon2_cannot_obey_are_refused() {
+        let settings = PasswordSettings {
+            memory: ByteSize::kib(1),
+            ..PasswordSettings::default()
+        };
+        let error = Hashing::start(&settings).unwrap_err().to_string();
+        assert!(error.contains("[passwords]"), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_yields_to_those_who_forward_requests() {
+        let hashing = Hashing::start(&settings(1)).unwrap();
+        let nice = hashing
+            .queue(|_| Ok(rustix::process::getpriority_process(None)))
+            .await
+            .unwrap();
+        assert!(nice.unwrap() >= NICE);
+    }
+}

@@ -481,6 +481,33 @@ async fn the_database_of_another_program_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_lock_held_by_another_process_ends_in_an_answer_and_passes() {
+    use sqlx::Connection;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("tollgate.db"));
+    let mut other = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let unmade = store.add_client(client("shop")).await;
+    assert!(matches!(unmade, Err(StoreError::Unmade)), "{unmade:?}");
+    assert!(
+        store.client("shop").await.unwrap().is_none(),
+        "reading needs no lock"
+    );
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(
+        store.add_client(client("shop")).await.unwrap(),
+        Addition::Added
+    );
+}
+
+#[tokio::test]
 async fn a_password_hash_is_not_printed() {
     let printed = format!("{:?}", account("hub", "ada"));
     assert!(!printed.contains("argon2id"), "{printed}");

@@ -120,6 +120,8 @@ async fn commit_together(
     let outcome = run(connection, batch, &mut tells).await.map_err(Arc::new);
     if let Err(error) = &outcome {
         tracing::warn!(%error, changes = tells.len(), "could not commit to the store");
+        // What was not reached is dropped unmade, and whoever asked for it hears so.
+        batch.clear();
         // Fails if there is no transaction left to undo, which is as well.
         let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
     }

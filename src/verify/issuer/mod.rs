@@ -9,7 +9,7 @@
 //! [`Issuers`] holds them all and hands out sets of them for routes. No issuer that is down keeps the program from
 //! starting or spoils another issuer's tokens.
 //!
-//! Reading order: `list`, `local`, `jwks`, `key_source`, `pace`, `introspection`.
+//! Reading order: `list`, `settings`, `setup`, `local`, `jwks`, `key_source`, `pace`, `introspection`.
 
 mod introspection;
 mod jwks;
@@ -17,6 +17,8 @@ mod key_source;
 mod list;
 mod local;
 mod pace;
+pub(super) mod settings;
+mod setup;
 
 pub(super) use introspection::Introspection;
 pub(super) use jwks::Jwks;

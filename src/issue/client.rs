@@ -247,3 +247,44 @@ fn is_usable_name(name: &str) -> bool {
 const NAME_MAX: usize = 256;
 /// 256 bits.
 const SECRET_LEN: usize = 43;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::Document;
+
+    type Named = BTreeMap<String, ClientSettings>;
+
+    fn read(text: &str) -> (Option<Named>, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut document = Document::default();
+        document.add("tollgate.toml", Path::new("/etc"), text, &mut problems);
+        let read = document.read::<Named>(&mut problems);
+        let report = document.report(problems);
+        (read, report.plain().lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_client_needs_a_secret_and_the_rest_is_said_for_it() {
+        let (read, problems) = read("[shop]\nsecret = { file = \"shop.secret\", create = true }\n");
+        assert_eq!(problems, Vec::<String>::new());
+        let shop = read.unwrap().remove("shop").unwrap();
+        assert_eq!(shop.grants, [Grant::ClientCredentials]);
+        assert!(shop.scopes.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_is_written_wrong_is_told_how_to_write_it() {
+        let (_, problems) = read("[shop]\ngrants = [\"client_credential\"]\nscope = \"a\"\n");
+        let problems = problems.join("\n");
+        for remedy in [
+            "lacks `secret`",
+            "write \"client_credentials\"",
+            "write `scopes`",
+        ] {
+            assert!(problems.contains(remedy), "{remedy} in:\n{problems}");
+        }
+    }
+}

@@ -1,19 +1,41 @@
 //! How clients say it on the wire.
 //!
-//! [`Place`] is where a refusal is phrased, and [`standard`] phrases it in the plain words of RFC 6750 and RFC 9457.
+//! A [`Dialect`] is one API's words: it reads bytes into an [`Ask`](crate::issue::Ask), writes the answer back, and
+//! phrases refusals on the routes it has a voice on. Everything else about an API is data it hands down: the
+//! [`Profile`](crate::token::Profile) of its tokens and its list of [`Endpoint`]s. A [`Mount`] is a dialect at a place.
+//! [`standard`] holds the one table from refusal to answer, in the plain words of RFC 6750 and RFC 9457, which every
+//! dialect falls back on.
+//!
+//! Promises: no other folder knows an API by name; a dialect waits for nothing and keeps nothing; no answer repeats a
+//! value that a client sent, other than the path.
+//!
+//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `settings`, `mount`. A new dialect is one file
+//! and one line in [`DIALECTS`].
 
+mod form;
+mod mount;
+mod nexushub;
+mod oauth2;
+mod settings;
+mod speech;
 pub mod standard;
 
 #[cfg(test)]
 mod testing;
 
-/// Where a refusal happens, as far as an answer may tell.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// The path of the request, without its query.
-    pub path: &'a str,
-    /// The name of the request, so that a person can ask about it.
-    pub request_id: &'a str,
-    /// What the protected space is called (RFC 9110 §11.5).
-    pub realm: &'a str,
-}
+use std::sync::Arc;
+
+pub use mount::{Asker, Mount, Served};
+pub use settings::{
+    Identifier, KeySettings, LimitSettings, MountPath, MountSettings, Speak, TokenSettings,
+};
+pub use speech::{Dialect, Endpoint, Malformed, Place, Spot};
+
+/// How a dialect is built: from a mount's settings, and the URL at which clients reach the mount.
+pub type Build = fn(&MountSettings, &str) -> Arc<dyn Dialect>;
+
+/// Every dialect there is, by the word that chooses it.
+pub const DIALECTS: [(Speak, Build); 2] = [
+    (Speak::Oauth2, oauth2::build),
+    (Speak::Nexushub, nexushub::build),
+];

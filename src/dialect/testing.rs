@@ -1,8 +1,10 @@
 //! What the tests of this folder share.
 
 use bytes::Bytes;
-use http::Response;
+use http::request::Parts;
+use http::{Request, Response};
 use http_body_util::BodyExt;
+use serde_json::Value;
 
 use super::Place;
 use crate::net::Body;
@@ -16,8 +18,23 @@ pub(super) fn place() -> Place<'static> {
     }
 }
 
+/// The head of a request.
+pub(super) fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
 /// The whole body of a response, which is there at once.
 pub(super) fn body_of(response: Response<Body>) -> Bytes {
     let collected = futures_util::FutureExt::now_or_never(response.into_body().collect());
     collected.unwrap().unwrap().to_bytes()
+}
+
+/// Status and body, which is JSON.
+pub(super) fn said(response: Response<Body>) -> (u16, Value) {
+    let status = response.status().as_u16();
+    (status, serde_json::from_slice(&body_of(response)).unwrap())
 }

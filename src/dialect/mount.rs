@@ -1,0 +1,485 @@
+//! A dialect at a place: what was sent there is read, answered and written.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+
+use super::{Dialect, Endpoint, Place, Spot};
+use crate::issue::{IssueError, LocalIssuer, Mint};
+use crate::net::{Body, BodyError, read_limited};
+use crate::observe::Refusal;
+use crate::permit::Limit;
+use crate::token::Timestamp;
+
+/// A dialect at a host and path prefix, with the mint that answers it.
+#[derive(Debug)]
+pub struct Mount {
+    /// Its name in the operator's file; also what its protected space is called.
+    pub name: Arc<str>,
+    dialect: Arc<dyn Dialect>,
+    issuer: LocalIssuer,
+    mint: Mint,
+    prefix: String,
+    doors: Vec<Door>,
+}
+
+/// An endpoint at its place.
+#[derive(Debug)]
+struct Door {
+    path: String,
+    endpoint: Endpoint,
+    limit: Option<Limit>,
+}
+
+/// Who is asking, as far as a mount needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The address of the client.
+    pub peer_ip: IpAddr,
+    /// The one time this request sees.
+    pub now: Timestamp,
+    /// The name of the request.
+    pub request_id: &'a str,
+}
+
+/// What became of a request at a mount, for log and metrics: an extension of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The endpoint; nothing if there is none of that path.
+    pub endpoint: Option<&'static str>,
+    /// `ok`, or the stable word for what went wrong.
+    pub outcome: &'static str,
+}
+
+impl Mount {
+    /// A mount whose endpoints lie below `prefix`, a path without a slash at the end.
+    pub fn new(dialect: Arc<dyn Dialect>, issuer: LocalIssuer, mint: Mint, prefix: &str) -> Self {
+        let door = |endpoint: &Endpoint| Door {
+            path: match endpoint.spot {
+                Spot::Below(path) => format!("{prefix}{path}"),
+                Spot::WellKnown(name) => {
+                    format!("/.well-known/{name}{}", path_of(&issuer.identifier))
+                }
+            },
+            endpoint: endpoint.clone(),
+            limit: endpoint.limit.map(Limit::new),
+        };
+        let doors = dialect.endpoints().iter().map(door).collect();
+        Self {
+            name: Arc::clone(&issuer.name),
+            dialect,
+            issuer,
+            mint,
+            prefix: prefix.to_owned(),
+            doors,
+        }
+    }
+
+    /// The dialect, to phrase refusals with.
+    pub fn dialect(&self) -> &Arc<dyn Dialect> {
+        &self.dialect
+    }
+
+    /// The issuer of the tokens given here.
+    pub fn issuer(&self) -> &LocalIssuer {
+        &self.issuer
+    }
+
+    /// The paths that are this mount's, as a route writes them: one for all below its prefix, and those elsewhere.
+    pub fn paths(&self) -> Vec<String> {
+        let elsewhere = (self.doors.iter())
+            .filter(|door| matches!(door.endpoint.spot, Spot::WellKnown(_)))
+            .map(|door| door.path.clone());
+        std::iter::once(format!("{}/**", self.prefix))
+            .chain(elsewhere)
+            .collect()
+    }
+
+    /// Answers a request. Never fails: whatever goes wrong is an answer in the words of the dialect.
+    pub async fn serve<B>(&self, request: Request<B>, from: &Asker<'_>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error = hyper::Error>,
+    {
+        let (head, body) = request.into_parts();
+        let (door, result) = match self.open(&head, from) {
+            Err((door, refusal)) => (door, Err(refusal)),
+            Ok(door) => (
+                Some(door),
+                read_limited(body, BODY_LIMIT, BODY_IDLE)
+                    .await
+                    .map(|body| (door, body))
+                    .map_err(|error| unread(&error)),
+            ),
+        };
+        let (outcome, mut response) = match result {
+            Ok((door, body)) => self.answer(door, &head, &body, from.now).await,
+            Err(refusal) => (refusal.code(), self.decline(door, &refusal, &head, from)),
+        };
+        let endpoint = door.map(|door| door.endpoint.name);
+        tracing::debug!(
+            mount = &*self.name,
+            endpoint,
+            outcome,
+            request_id = from.request_id,
+            "mount"
+        );
+        response
+            .extensions_mut()
+            .insert(Served { endpoint, outcome });
+        response
+    }
+
+    /// The door a request came to, if it may come in.
+    fn open(&self, head: &Parts, from: &Asker<'_>) -> Result<&Door, (Option<&Door>, Refusal)> {
+        let door = (self.doors.iter())
+            .find(|door| door.path == head.uri.path())
+            .ok_or((None, Refusal::NoRoute))?;
+        if !door.takes(&head.method) {
+            let allow = door.allow().to_owned();
+            return Err((Some(door), Refusal::MethodNotAllowed { allow }));
+        }
+        match &door.limit {
+            Some(limit) => limit
+                .take(&neighbourhood(from.peer_ip), from.now)
+                .map(|()| door)
+                .map_err(|retry_after| (Some(door), Refusal::RateLimited { retry_after })),
+            None => Ok(door),
+        }
+    }
+
+    async fn answer(
+        &self,
+        door: &Door,
+        head: &Parts,
+        body: &Bytes,
+        now: Timestamp,
+    ) -> (&'static str, Response<Body>) {
+        let at = &door.endpoint;
+        let ask = match self.dialect.read(at, head, body) {
+            Ok(ask) => ask,
+            Err(malformed) => return (malformed.code, *malformed.response),
+        };
+        let answer = self.mint.answer(ask, &self.issuer, now).await;
+        let outcome = match &answer {
+            Ok(_) => "ok",
+            Err(error) => {
+                self.lament(error);
+                error.code()
+            }
+        };
+        (outcome, self.dialect.write(at, answer.as_ref()))
+    }
+
+    fn decline(
+        &self,
+        door: Option<&Door>,
+        refusal: &Refusal,
+        head: &Parts,
+        from: &Asker<'_>,
+    ) -> Response<Body> {
+        let place = Place {
+            path: head.uri.path(),
+            request_id: from.request_id,
+            realm: &self.name,
+        };
+        match door {
+            Some(door) => self.dialect.decline(&door.endpoint, refusal, &place),
+            None => self.dialect.refuse(refusal, &place),
+        }
+    }
+
+    /// Only what an operator must act on; the rest is the audit log's.
+    fn lament(&self, error: &IssueError) {
+        if let IssueError::Store(_) | IssueError::Sign(_) = error {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(mount = &*self.name, cause, "could not {error}");
+        }
+    }
+}
+
+impl Door {
+    fn takes(&self, method: &Method) -> bool {
+        let wanted = &self.endpoint.method;
+        method == wanted || (method == Method::HEAD && wanted == Method::GET)
+    }
+
+    fn allow(&self) -> &str {
+        match self.endpoint.method.as_str() {
+            "GET" => "GET, HEAD",
+            method => method,
+        }
+    }
+}
+
+fn unread(error: &BodyError) -> Refusal {
+    match error {
+        BodyError::TooLarge => Refusal::BodyTooLarge,
+        BodyError::Idle => Refusal::BadRequest("the body did not arrive in time"),
+        BodyError::Broken(_) | BodyError::PermitEnded => Refusal::BadRequest("the body broke off"),
+    }
+}
+
+/// Whom a limit takes for one client: an address, or for IPv6 the /64 that every subscriber has to draw from.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(network).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The path of an issuer identifier, without a slash at the end (RFC 8414 §3.1).
+fn path_of(identifier: &str) -> String {
+    let path = url::Url::parse(identifier).map(|url| url.path().to_owned());
+    let path = path.unwrap_or_default();
+    path.strip_suffix('/').unwrap_or(&path).to_owned()
+}
+
+/// The largest body a mount reads, in bytes.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// How long a client may pause within a body.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use http_body_util::{BodyExt, Full};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::dialect::testing::said;
+    use crate::dialect::{MountSettings, Speak};
+    use crate::issue::{
+        ClientSettings, Clients, Grant, Hashing, MasterKey, PasswordSettings, Registration,
+        open_keyring,
+    };
+    use crate::settings::{ByteSize, SecretSource};
+    use crate::store::{Store, StoreSettings};
+    use crate::token::{Algorithm, Scope, Secret};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_262_671);
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    /// A mount with a store of its own.
+    struct House {
+        mount: Mount,
+        store: Store,
+        _folder: TempDir,
+    }
+
+    impl House {
+        async fn of(settings: &MountSettings) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = StoreSettings::default();
+            let store = Store::open(&file, folder.path()).await.unwrap();
+            let clients = Clients::open(&shop(), store.clone()).await.unwrap();
+            let hashing = Hashing::start(&PasswordSettings {
+                memory: ByteSize::kib(64),
+                passes: 1,
+                ..PasswordSettings::default()
+            });
+            let master = MasterKey::read(&Secret::new(STANDARD.encode([7; 32]))).unwrap();
+            let mint = Mint::new(store.clone(), clients, hashing.unwrap(), &master).unwrap();
+            let dialect = settings.dialect("https://api.test/oauth");
+            let mut profile = dialect.profile().clone();
+            // RSA keys take seconds to make.
+            profile.algorithm = Algorithm::ES256;
+            let keyring = open_keyring(&store, "it", profile.algorithm, &master, NOW).await;
+            let issuer = LocalIssuer {
+                name: Arc::from("it"),
+                identifier: "https://api.test/oauth".to_owned(),
+                audience: "https://api.test/oauth".to_owned(),
+                keyring: keyring.unwrap(),
+                profile,
+                register: Registration::Open,
+            };
+            Self {
+                mount: Mount::new(dialect, issuer, mint, settings.prefix()),
+                store,
+                _folder: folder,
+            }
+        }
+
+        async fn ask(&self, method: &str, path: &str, kind: &str, body: &str) -> Response<Body> {
+            let body = Full::new(Bytes::from(body.to_owned()));
+            let body = body.map_err(|never: Infallible| -> hyper::Error { match never {} });
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("content-type", kind).body(body).unwrap();
+            let asker = Asker {
+                peer_ip: [127, 0, 0, 1].into(),
+                now: NOW,
+                request_id: "0193a1c2",
+            };
+            self.mount.serve(request, &asker).await
+        }
+    }
+
+    fn shop() -> BTreeMap<String, ClientSettings> {
+        let shop = ClientSettings {
+            secret: SecretSource {
+                literal: Some(Secret::new("s")),
+                ..SecretSource::default()
+            },
+            grants: vec![Grant::ClientCredentials],
+            scopes: vec![Scope::parse("orders:read").unwrap()],
+        };
+        BTreeMap::from([("shop".to_owned(), shop)])
+    }
+
+    fn outcome(response: &Response<Body>) -> (Option<&'static str>, &'static str) {
+        let served = response.extensions().get::<Served>().unwrap();
+        (served.endpoint, served.outcome)
+    }
+
+    const GOOD: &str = "grant_type=client_credentials&client_id=shop&client_secret=s";
+
+    #[tokio::test]
+    async fn a_client_gets_a_token_where_the_metadata_says() {
+        let house = House::of(&MountSettings::default()).await;
+        let well_known = "/.well-known/oauth-authorization-server/oauth";
+        assert_eq!(house.mount.paths(), ["/oauth/**", well_known]);
+        let below = "/oauth/.well-known/oauth-authorization-server";
+        for path in [well_known, below] {
+            let (status, metadata) = said(house.ask("GET", path, FORM, "").await);
+            assert_eq!(status, 200);
+            assert_eq!(metadata["token_endpoint"], "https://api.test/oauth/token");
+            assert_eq!(metadata["issuer"], house.mount.issuer().identifier);
+        }
+        let response = house.ask("POST", "/oauth/token", FORM, GOOD).await;
+        assert_eq!(outcome(&response), (Some("token"), "ok"));
+        let (status, body) = said(response);
+        assert_eq!((status, &body["scope"]), (200, &json!("orders:read")));
+        let (status, keys) = said(house.ask("GET", "/oauth/jwks", FORM, "").await);
+        assert_eq!((status, keys["keys"].as_array().unwrap().len()), (200, 1));
+    }
+
+    #[tokio::test]
+    async fn t06_only_the_right_method_is_taken() {
+        let house = House::of(&MountSettings::default()).await;
+        let response = house.ask("GET", "/oauth/token", FORM, "").await;
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["allow"]),
+            (405, &"POST".parse().unwrap())
+        );
+        assert_eq!(outcome(&response), (Some("token"), "method_not_allowed"));
+        let response = house.ask("POST", "/oauth/jwks", FORM, "").await;
+        assert_eq!(response.headers()["allow"], "GET, HEAD");
+        assert_eq!(
+            house.ask("HEAD", "/oauth/jwks", FORM, "").await.status(),
+            200
+        );
+        let response = house.ask("POST", "/oauth/token/", FORM, GOOD).await;
+        assert_eq!(outcome(&response), (None, "no_route"));
+    }
+
+    // XD-4
+    #[tokio::test]
+    async fn a_body_too_large_is_refused_in_the_words_of_the_dialect() {
+        let large = "x".repeat(300_000);
+        let house = House::of(&MountSettings::default()).await;
+        let (status, body) = said(house.ask("POST", "/oauth/token", FORM, &large).await);
+        assert_eq!((status, &body["error"]), (413, &json!("invalid_request")));
+        let house = House::of(&MountSettings::speaking(Speak::Nexushub)).await;
+        let response = house.ask("POST", "/refresh", FORM, &large).await;
+        assert_eq!(response.status(), 413);
+        assert_eq!(
+            response.headers()["content-type"],
+            "text/plain;charset=utf-8"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_asked_is_a_503_and_never_a_no() {
+        for (speak, path, body) in [
+            (
+                Speak::Oauth2,
+                "/oauth/token",
+                "grant_type=client_credentials&client_id=x&client_secret=y",
+            ),
+            (
+                Speak::Nexushub,
+                "/authenticate",
+                "user_key=ada-00000000000000000000000000000000&user_secret=x",
+            ),
+        ] {
+            let house = House::of(&MountSettings::speaking(speak)).await;
+            house.store.close().await;
+            let response = house.ask("POST", path, FORM, body).await;
+            assert_eq!(outcome(&response).1, "store_unavailable");
+            assert_eq!(response.status(), 503);
+        }
+    }
+
+    // NH-1, NH-5, NH-7, NH-10, NH-11
+    #[tokio::test]
+    async fn an_account_is_made_and_its_tokens_are_renewed() {
+        let house = House::of(&MountSettings::speaking(Speak::Nexushub)).await;
+        assert_eq!(house.mount.paths(), ["/**"]);
+        let (status, body) = said(
+            house
+                .ask("POST", "/register", FORM, "user_id=ada&user_secret=one")
+                .await,
+        );
+        let key = body["user_key"].as_str().unwrap();
+        assert_eq!((status, key.len(), &key[..4]), (200, 36, "ada-"));
+        let login = json!({ "user_key": key, "user_secret": "one" }).to_string();
+        let mut refresh_tokens = Vec::new();
+        for _ in 0..2 {
+            let (status, tokens) = said(
+                house
+                    .ask("POST", "/authenticate", "application/json", &login)
+                    .await,
+            );
+            assert_eq!((status, tokens.as_object().unwrap().len()), (200, 2));
+            refresh_tokens.push(tokens["refresh_token"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(refresh_tokens[0], refresh_tokens[1]);
+        let renewal = format!("refresh_token={}", refresh_tokens[0]);
+        for _ in 0..3 {
+            let (status, tokens) = said(house.ask("POST", "/refresh", FORM, &renewal).await);
+            assert_eq!((status, tokens.as_object().unwrap().len()), (200, 1));
+        }
+        let response = house
+            .ask("POST", "/refresh", FORM, "refresh_token=nope")
+            .await;
+        assert_eq!(outcome(&response), (Some("refresh"), "invalid_grant"));
+        assert_eq!(response.status(), 403);
+    }
+
+    // NH-19
+    #[tokio::test]
+    async fn the_twenty_first_attempt_waits() {
+        let house = House::of(&MountSettings::speaking(Speak::Nexushub)).await;
+        for _ in 0..20 {
+            assert_eq!(house.ask("POST", "/refresh", FORM, "").await.status(), 401);
+        }
+        let (status, body) = said(house.ask("POST", "/refresh", FORM, "").await);
+        assert_eq!(status, 429);
+        let reason = "Max requests per interval reached. You need to wait 6000ms to continue.";
+        assert_eq!(
+            body,
+            json!({ "error": "Rate limit exceeded.", "reason": reason })
+        );
+        assert_eq!(house.ask("POST", "/userkey", FORM, "").await.status(), 403);
+    }
+
+    #[test]
+    fn neighbours_in_an_ipv6_network_share_one_limit() {
+        let of = |text: &str| neighbourhood(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+    }
+}

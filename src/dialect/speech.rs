@@ -1,0 +1,91 @@
+//! What a dialect is: the one trait of the program.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Response};
+
+use super::standard;
+use crate::issue::{Answer, Ask, IssueError};
+use crate::net::Body;
+use crate::observe::Refusal;
+use crate::permit::Allowance;
+use crate::token::Profile;
+
+/// One API's words, as a value built for one mount: bytes to [`Ask`], answers and refusals to bytes.
+pub trait Dialect: Send + Sync + Debug {
+    /// What its tokens look like.
+    fn profile(&self) -> &Profile;
+
+    /// What it serves.
+    fn endpoints(&self) -> &[Endpoint];
+
+    /// Reads what a request wants; or answers, in its own words, what is wrong with it.
+    fn read(&self, at: &Endpoint, head: &Parts, body: &Bytes) -> Result<Ask, Malformed>;
+
+    /// Writes what became of it.
+    fn write(&self, at: &Endpoint, outcome: Result<&Answer, &IssueError>) -> Response<Body>;
+
+    /// Phrases a refusal on a route that this dialect has the voice on, or inside its mount where no endpoint is.
+    fn refuse(&self, refusal: &Refusal, place: &Place<'_>) -> Response<Body> {
+        standard::refuse(refusal, place)
+    }
+
+    /// Phrases a refusal at one of its own endpoints, before anything was read.
+    fn decline(&self, _at: &Endpoint, refusal: &Refusal, place: &Place<'_>) -> Response<Body> {
+        self.refuse(refusal, place)
+    }
+}
+
+/// One place where a dialect answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What it is called, in logs and metrics too; distinct within its dialect.
+    pub name: &'static str,
+    /// Where it is.
+    pub spot: Spot,
+    /// The one method it takes. `HEAD` is taken where `GET` is.
+    pub method: Method,
+    /// How often one address may call it; nothing is as often as it likes.
+    pub limit: Option<Allowance>,
+}
+
+/// Where an endpoint is, relative to its mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// This path, behind the mount's.
+    Below(&'static str),
+    /// This name below `/.well-known/`, and behind it the path of the issuer identifier (RFC 8414 §3.1).
+    WellKnown(&'static str),
+}
+
+/// What came is not what the endpoint takes.
+#[derive(Debug)]
+pub struct Malformed {
+    /// The stable word for what is wrong, for logs and metrics.
+    pub code: &'static str,
+    /// What the client is told.
+    pub response: Box<Response<Body>>,
+}
+
+impl Malformed {
+    /// Says `response` to the client and `code` to the operator.
+    pub fn new(code: &'static str, response: Response<Body>) -> Self {
+        Self {
+            code,
+            response: Box::new(response),
+        }
+    }
+}
+
+/// Where a refusal happens, as far as an answer may tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The path of the request, without its query.
+    pub path: &'a str,
+    /// The name of the request, so that a person can ask about it.
+    pub request_id: &'a str,
+    /// What the protected space is called (RFC 9110 §11.5).
+    pub realm: &'a str,
+}

@@ -29,6 +29,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is there, and we may not read or write it or the files beside it.
+    #[error(
+        "read and write {path}: give it, the files beside it and their folder to the user Tollgate runs as"
+    )]
+    Barred {
+        /// The file.
+        path: PathBuf,
+        /// What the engine said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The file cannot be opened.
     #[error("open {path}")]
     Open {

@@ -145,6 +145,8 @@ pub(super) fn opening(path: &Path, source: sqlx::Error) -> StoreError {
     match primary_code(&source) {
         // SQLITE_CORRUPT, SQLITE_NOTADB
         Some(11 | 26) => StoreError::Corrupt { path, source },
+        // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
+        Some(3 | 8 | 14) => StoreError::Barred { path, source },
         _ => StoreError::Open { path, source },
     }
 }

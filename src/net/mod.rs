@@ -1,7 +1,7 @@
 //! HTTP as a medium: what arrives, in one form, and how bodies move.
 //!
 //! [`Target`] is where a request is going, in the single form that routing, policy, log and forwarding share.
-//! [`Arrival`] is everything known before a request is judged. [`Body`] is the one type of body we send. [[`Tasks`]]
+//! [`Arrival`] is everything known before a request is judged. [`Body`] is the one type of body we send. [`Tasks`]
 //! starts every task of the program and waits for it when draining.
 //!
 //! Promises: a target exists only in canonical form; a body that breaks off never looks complete; every wait on a peer
@@ -13,6 +13,7 @@ mod arrival;
 mod body;
 mod host;
 mod outbound;
+pub mod pem;
 mod target;
 mod tasks;
 mod trust;
@@ -22,5 +23,5 @@ pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
 pub use outbound::{Address, Outbound, OutboundError};
 pub use target::{Segments, Target, TargetError};
-pub use tasks::Tasks;
+pub use tasks::{Held, Tasks};
 pub use trust::{TrustError, client_config};

@@ -1,45 +1,110 @@
-//! Starting tasks, and waiting for them when the program drains.
+//! Every task of the program starts here, so that draining can wait for it.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// The one place that starts tasks. Cloning gives another hand on the same set.
+/// A group of tasks: told together that the end is near, and waited for together.
+///
+/// A task runs on the runtime of whoever spawns it. Clones belong to the same group.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
     draining: CancellationToken,
 }
 
+/// Something the group waits for although it is no task: a connection that changed hands, for example.
+#[derive(Debug)]
+pub struct Held {
+    _token: TaskTrackerToken,
+}
+
 impl Tasks {
-    /// Starts a task on the current runtime.
+    /// Starts a task.
+    ///
+    /// A panic in it ends that task alone. What it said is printed by the panic hook; here it is counted as news.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts tasks")]
+        let task = async move {
+            let _news = PanicNews;
+            task.await;
+        };
+        #[expect(clippy::disallowed_methods, reason = "the one place where tasks start")]
         drop(tokio::spawn(self.tracker.track_future(task)));
     }
 
-    /// Tells every task to come to an end.
-    pub fn drain(&self) {
-        self.draining.cancel();
-        self.tracker.close();
+    /// Makes the group wait until the returned value is dropped.
+    pub fn hold(&self) -> Held {
+        Held {
+            _token: self.tracker.token(),
+        }
     }
 
-    /// Resolves once the program drains.
+    /// Tells every task that listens to [`Tasks::draining`] to come to an end.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Ends when [`Tasks::drain`] is called, at once if it was.
     pub fn draining(&self) -> WaitForCancellationFutureOwned {
         self.draining.clone().cancelled_owned()
     }
 
-    /// Whether the program drains.
+    /// Whether [`Tasks::drain`] was called.
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 
-    /// Waits until every task has ended, at most this long; says whether all have.
+    /// Waits until no task of the group is left, at most this long; says whether none is. Tasks may still be started
+    /// meanwhile, and are waited for too.
     pub async fn ended(&self, grace: Duration) -> bool {
+        self.tracker.close();
         tokio::time::timeout(grace, self.tracker.wait())
             .await
             .is_ok()
+    }
+}
+
+/// Dropped with its task; if that happens because the task panics, says so.
+struct PanicNews;
+
+impl Drop for PanicNews {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a task panicked and was ended; the others go on");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn draining_waits_for_tasks_and_for_what_is_held() {
+        let tasks = Tasks::default();
+        let held = tasks.hold();
+        assert!(!tasks.ended(Duration::ZERO).await);
+        let draining = tasks.draining();
+        tasks.spawn(async move {
+            draining.await;
+            drop(held);
+        });
+        tasks.drain();
+        assert!(tasks.ended(GRACE).await);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_task_alone() {
+        let tasks = Tasks::default();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tasks.spawn(async { panic!("one bad request") });
+        tasks.spawn(async { sender.send("alive").unwrap() });
+        assert!(tasks.ended(GRACE).await);
+        assert_eq!(receiver.await.unwrap(), "alive");
     }
 }

@@ -33,6 +33,7 @@
 pub mod dialect;
 pub mod forward;
 pub mod issue;
+pub mod listen;
 pub mod net;
 pub mod observe;
 pub mod permit;

@@ -1,0 +1,101 @@
+//! The tasks of HTTP/2's streams, each ended if its peer stops taking the answer.
+//!
+//! A peer of HTTP/2 can withhold a single stream's flow-control window and keep all else moving, pings included. What
+//! is stuck then is no write but one stream, together with the upstream connection behind it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::exchange::Offer;
+use crate::net::Tasks;
+
+/// Starts the task of each stream of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Streams(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    tasks: Tasks,
+    write_idle: Duration,
+    /// The offer of the stream that is about to be started. hyper starts a stream's task right after it asked for its
+    /// answer, and says no more of it than that.
+    newest: Mutex<Option<Arc<Offer>>>,
+}
+
+impl Streams {
+    pub(super) fn new(tasks: Tasks, write_idle: Duration) -> Self {
+        Self(Arc::new(Inner {
+            tasks,
+            write_idle,
+            newest: Mutex::new(None),
+        }))
+    }
+
+    /// A stream is about to be started: what it offers its peer is noted in the returned value.
+    pub(super) fn announce(&self) -> Arc<Offer> {
+        let offer = Arc::new(Offer::default());
+        *self.newest() = Some(Arc::clone(&offer));
+        offer
+    }
+
+    fn newest(&self) -> std::sync::MutexGuard<'_, Option<Arc<Offer>>> {
+        self.0.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let offer = self.newest().take().unwrap_or_default();
+        let patience = self.0.write_idle;
+        self.0.tasks.spawn(run(stream, offer, patience));
+    }
+}
+
+/// Runs a stream until it ends, or its peer has left one offer open for too long. Dropping it then resets it.
+async fn run(stream: impl Future<Output = ()>, offer: Arc<Offer>, patience: Duration) {
+    let mut stream = pin!(stream);
+    let mut waiting: Option<(u64, Pin<Box<Sleep>>)> = None;
+    poll_fn(|context| {
+        if stream.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(number) = offer.open() else {
+            waiting = None;
+            return Poll::Pending;
+        };
+        if waiting
+            .as_ref()
+            .is_none_or(|(waited_for, _)| *waited_for != number)
+        {
+            waiting = Some((number, Box::pin(sleep_until(Instant::now() + patience))));
+        }
+        match &mut waiting {
+            Some((_, timer)) => timer.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_whose_peer_takes_nothing_is_ended() {
+        let offer = Arc::new(Offer::default());
+        offer.make();
+        run(pending(), Arc::clone(&offer), Duration::from_millis(1)).await;
+    }
+}

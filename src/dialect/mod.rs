@@ -9,8 +9,8 @@
 //! Promises: no other folder knows an API by name; a dialect waits for nothing and keeps nothing; no answer repeats a
 //! value that a client sent, other than the path.
 //!
-//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `settings`, `mount`. A new dialect is one file
-//! and one line in [`DIALECTS`].
+//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `settings`, `mount`. A new dialect is one file,
+//! one word of [`Speak`], and its line in [`DIALECTS`].
 
 mod form;
 mod mount;
@@ -23,19 +23,11 @@ pub mod standard;
 #[cfg(test)]
 mod testing;
 
-use std::sync::Arc;
-
 pub use mount::{Asker, Mount, Served};
 pub use settings::{
     Identifier, KeySettings, LimitSettings, MountPath, MountSettings, Speak, TokenSettings,
 };
 pub use speech::{Dialect, Endpoint, Malformed, Place, Spot};
 
-/// How a dialect is built: from a mount's settings, and the URL at which clients reach the mount.
-pub type Build = fn(&MountSettings, &str) -> Arc<dyn Dialect>;
-
 /// Every dialect there is, by the word that chooses it.
-pub const DIALECTS: [(Speak, Build); 2] = [
-    (Speak::Oauth2, oauth2::build),
-    (Speak::Nexushub, nexushub::build),
-];
+pub const DIALECTS: [Speak; 2] = [Speak::Oauth2, Speak::Nexushub];

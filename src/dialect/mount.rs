@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 
 use super::{Dialect, Endpoint, Place, Spot};
 use crate::issue::{IssueError, LocalIssuer, Mint};
@@ -105,20 +106,12 @@ impl Mount {
         B: http_body::Body<Data = Bytes, Error = hyper::Error>,
     {
         let (head, body) = request.into_parts();
-        let (door, result) = match self.open(&head, from) {
-            Err((door, refusal)) => (door, Err(refusal)),
-            Ok(door) => (
-                Some(door),
-                read_limited(body, BODY_LIMIT, BODY_IDLE)
-                    .await
-                    .map(|body| (door, body))
-                    .map_err(|error| unread(&error)),
-            ),
+        let door = self.open(&head, from);
+        let (outcome, mut response) = match &door {
+            Ok(door) => self.enter(door, &head, body, from).await,
+            Err((door, refusal)) => self.decline(*door, refusal, &head, from),
         };
-        let (outcome, mut response) = match result {
-            Ok((door, body)) => self.answer(door, &head, &body, from.now).await,
-            Err(refusal) => (refusal.code(), self.decline(door, &refusal, &head, from)),
-        };
+        let door = door.map_or_else(|(door, _)| door, Some);
         let endpoint = door.map(|door| door.endpoint.name);
         tracing::debug!(
             mount = &*self.name,
@@ -151,14 +144,36 @@ impl Mount {
         }
     }
 
-    async fn answer(
+    async fn enter<B>(
         &self,
         door: &Door,
+        head: &Parts,
+        body: B,
+        from: &Asker<'_>,
+    ) -> (&'static str, Response<Body>)
+    where
+        B: http_body::Body<Data = Bytes, Error = hyper::Error>,
+    {
+        let error = match read(body).await {
+            Ok(body) => return self.answer(&door.endpoint, head, &body, from.now).await,
+            Err(error) => error,
+        };
+        let (outcome, mut response) = self.decline(Some(door), &unread(&error), head, from);
+        if head.version != Version::HTTP_2 {
+            // What is left of the body would be taken for the next request.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        (outcome, response)
+    }
+
+    async fn answer(
+        &self,
+        at: &Endpoint,
         head: &Parts,
         body: &Bytes,
         now: Timestamp,
     ) -> (&'static str, Response<Body>) {
-        let at = &door.endpoint;
         let ask = match self.dialect.read(at, head, body) {
             Ok(ask) => ask,
             Err(malformed) => return (malformed.code, *malformed.response),
@@ -167,7 +182,7 @@ impl Mount {
         let outcome = match &answer {
             Ok(_) => "ok",
             Err(error) => {
-                self.lament(error);
+                self.alert(error);
                 error.code()
             }
         };
@@ -180,20 +195,21 @@ impl Mount {
         refusal: &Refusal,
         head: &Parts,
         from: &Asker<'_>,
-    ) -> Response<Body> {
+    ) -> (&'static str, Response<Body>) {
         let place = Place {
             path: head.uri.path(),
             request_id: from.request_id,
             realm: &self.name,
         };
-        match door {
+        let response = match door {
             Some(door) => self.dialect.decline(&door.endpoint, refusal, &place),
             None => self.dialect.refuse(refusal, &place),
-        }
+        };
+        (refusal.code(), response)
     }
 
     /// Only what an operator must act on; the rest is the audit log's.
-    fn lament(&self, error: &IssueError) {
+    fn alert(&self, error: &IssueError) {
         if let IssueError::Store(_) | IssueError::Sign(_) = error {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::error!(mount = &*self.name, cause, "could not {error}");
@@ -213,6 +229,16 @@ impl Door {
             method => method,
         }
     }
+}
+
+/// Reads a whole body, which has so little to say that it must all be there in time.
+async fn read<B>(body: B) -> Result<Bytes, BodyError>
+where
+    B: http_body::Body<Data = Bytes, Error = hyper::Error>,
+{
+    let whole = read_limited(body, BODY_LIMIT, BODY_TIME);
+    let in_time = tokio::time::timeout(BODY_TIME, whole).await;
+    in_time.unwrap_or(Err(BodyError::Idle))
 }
 
 fn unread(error: &BodyError) -> Refusal {
@@ -244,8 +270,8 @@ fn path_of(identifier: &str) -> String {
 /// The largest body a mount reads, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
 
-/// How long a client may pause within a body.
-const BODY_IDLE: Duration = Duration::from_secs(30);
+/// How long a client may take to send one.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -394,6 +420,7 @@ mod tests {
         let house = House::of(&MountSettings::speaking(Speak::Nexushub)).await;
         let response = house.ask("POST", "/refresh", FORM, &large).await;
         assert_eq!(response.status(), 413);
+        assert_eq!(response.headers()["connection"], "close");
         assert_eq!(
             response.headers()["content-type"],
             "text/plain;charset=utf-8"

@@ -31,7 +31,7 @@ struct NexusHub {
     misspelt: &'static str,
 }
 
-/// Builds the dialect.
+/// Builds the dialect. Nothing it says names its own address.
 pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
     let limit = settings.limit.map_or(LIMIT, super::LimitSettings::rolling);
     let endpoint = |name, path| Endpoint {

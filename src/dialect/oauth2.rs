@@ -30,7 +30,7 @@ struct OAuth2 {
     url: String,
 }
 
-/// Builds the dialect.
+/// Builds the dialect, for a mount that clients reach at `url`.
 pub(super) fn build(settings: &MountSettings, url: &str) -> Arc<dyn Dialect> {
     let standard = Profile::standard();
     let algorithm = settings.keys.algorithm.unwrap_or(standard.algorithm);

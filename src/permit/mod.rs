@@ -1,4 +1,4 @@
-//! May they?
+//! May they do what they ask, and how often?
 //!
 //! A route's [`Demand`] says what it asks of the caller; [`Demand::admit`] holds an identity against it and makes the
 //! [`Permit`] without which nothing is forwarded. [`Limit`] says how often.

@@ -1,4 +1,4 @@
-//! Who is asking?
+//! Who is asking, and how do we know?
 //!
 //! [`Verifier`] turns the token in a request into an [`Identity`], or says why not. An issuer is somebody whose
 //! tokens count: we ourselves, someone whose keys we fetch, or someone we must ask about each token. A route names

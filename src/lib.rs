@@ -30,6 +30,7 @@
 //! A request cannot skip a stage, because each stage asks for the proof the one before it made: only [`net`] makes a
 //! target, only [`verify`] an identity, only [`permit`] a permit, and [`forward`] sends nothing without one.
 
+pub mod admin;
 pub mod dialect;
 pub mod forward;
 pub mod issue;

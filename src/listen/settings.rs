@@ -110,3 +110,30 @@ const fn max_connections() -> u32 {
 const fn header_limit() -> ByteSize {
     ByteSize::kib(32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::TlsMode;
+
+    #[test]
+    fn one_word_secures_a_listener() {
+        let settings: ListenerSettings =
+            toml::from_str("address = \"127.0.0.1:8443\"\ntls = \"dev\"").unwrap();
+        assert_eq!(settings.tls.mode, TlsMode::Dev);
+        assert_eq!(settings.tls.mend(), None);
+        assert_eq!(settings.protocols, [Protocol::Http2, Protocol::Http1]);
+    }
+
+    #[test]
+    fn keys_of_another_mode_are_told_where_they_belong() {
+        let settings: ListenerSettings = toml::from_str(
+            "address = \"127.0.0.1:8443\"\ntls = { mode = \"dev\", cert = \"a.pem\" }",
+        )
+        .unwrap();
+        assert_eq!(
+            settings.tls.mend(),
+            Some("`cert` and `key` belong to `mode = \"files\"`")
+        );
+    }
+}

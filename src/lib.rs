@@ -33,11 +33,13 @@
 pub mod admin;
 pub mod dialect;
 pub mod forward;
+pub mod gate;
 pub mod issue;
 pub mod listen;
 pub mod net;
 pub mod observe;
 pub mod permit;
+pub mod route;
 pub mod settings;
 pub mod store;
 pub mod token;

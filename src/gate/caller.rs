@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -14,16 +15,18 @@ pub struct Caller {
     pub(super) peer: Arc<Peer>,
     pub(super) address: HeaderValue,
     pub(super) memo: Memo,
+    pub(super) body_idle: Duration,
 }
 
 impl Caller {
-    /// A caller on a new connection.
-    pub fn new(peer: Arc<Peer>) -> Self {
+    /// A caller on a new connection, who may send nothing for this long in the middle of a body.
+    pub fn new(peer: Arc<Peer>, body_idle: Duration) -> Self {
         let address = written(peer.address.ip());
         Self {
             peer,
             address,
             memo: Memo::default(),
+            body_idle,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::header::{CONNECTION, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 
 use super::{Caller, Gate, Passage, Recorded};
@@ -32,7 +32,7 @@ impl Gate {
 
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         caller: &Caller,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
@@ -48,6 +48,7 @@ impl Gate {
                     now: arrival.now,
                     request_id: id.as_str(),
                 };
+                *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
                 Ok(mount.serve(request, &asker).await)
             }
             Destination::Upstream(upstream, forwarding) => {
@@ -73,7 +74,7 @@ impl Gate {
             client: &caller.address,
             scheme: caller.peer.scheme,
             worker: caller.peer.worker,
-            body_idle: self.body_idle,
+            body_idle: caller.body_idle,
         }
     }
 

@@ -9,7 +9,6 @@ use crate::net::Arrival;
 use crate::observe::{Refusal, Trail};
 use crate::permit::Permit;
 use crate::route::Route;
-use crate::verify::{Identity, Source, VerifyError};
 
 /// The outcome of a judgement that lets a request pass: by which route, and on what ground.
 #[derive(Debug)]
@@ -36,29 +35,19 @@ impl Gate {
         trail.route = Some(Arc::clone(&route.name));
         trail.public = !route.demand.looks_for_a_token();
 
-        let identity = if trail.public { None } else { self.identify(headers, route, arrival, caller, trail).await? };
+        // Without a token there is nobody; whether nobody will do is for the demand to say.
+        let identity = if trail.public {
+            None
+        } else {
+            self.verifier
+                .identify(headers, &route.accepts, &caller.memo, arrival.now, trail)
+                .await?
+        };
         let permit = route.demand.admit(identity)?;
-        Ok(Passage { route: Arc::clone(route), permit })
-    }
-
-    /// Who is asking; nobody, if no token came. Whether nobody will do is for the demand to say.
-    async fn identify(
-        &self,
-        headers: &HeaderMap,
-        route: &Route,
-        arrival: &Arrival,
-        caller: &Caller,
-        trail: &mut Trail,
-    ) -> Result<Option<Arc<Identity>>, Refusal> {
-        let found = self.verifier.identify(headers, &route.accepts, &caller.memo, arrival.now).await;
-        match found {
-            Ok((identity, source)) => {
-                note(trail, &identity, source);
-                Ok(Some(identity))
-            }
-            Err(VerifyError::MissingToken { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Passage {
+            route: Arc::clone(route),
+            permit,
+        })
     }
 
     /// A TLS connection was made for one name; a request on it for a host under another policy is misdirected
@@ -73,17 +62,4 @@ impl Gate {
         }
         Err(Refusal::Misdirected)
     }
-}
-
-fn note(trail: &mut Trail, identity: &Identity, source: Source) {
-    trail.issuer = Some(Arc::clone(&identity.issuer));
-    trail.client_id.clone_from(&identity.client);
-    trail.subject.clone_from(&identity.subject);
-    trail.token = Some(identity.digest);
-    trail.source = Some(match source {
-        Source::Memo => "memo",
-        Source::Cache => "cache",
-        Source::Verified => "verified",
-        Source::Introspected => "introspected",
-    });
 }

@@ -15,7 +15,6 @@ mod judge;
 mod recorded;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::forward::Reserved;
 use crate::observe::{Observer, RequestIds};
@@ -42,6 +41,4 @@ pub struct Gate {
     pub time: TimeSource,
     /// Names for requests.
     pub ids: Arc<RequestIds>,
-    /// How long a client may send nothing in the middle of a body.
-    pub body_idle: Duration,
 }

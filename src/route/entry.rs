@@ -10,7 +10,7 @@ use crate::dialect::{Dialect, Mount};
 use crate::forward::{ForwardSettings, Forwarding, Upstream};
 use crate::permit::{Demand, RequireSettings};
 use crate::settings::ByteSize;
-use crate::verify::Demanded;
+use crate::verify::Accepted;
 
 /// For requests like this: demand that, and send it there.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -69,7 +69,7 @@ pub struct Route {
     /// What it demands.
     pub demand: Demand,
     /// Whose tokens count, and where they may travel.
-    pub accepts: Demanded,
+    pub accepts: Accepted,
     /// Who phrases refusals here; nobody in particular is plain HTTP.
     pub voice: Option<Arc<dyn Dialect>>,
     /// Where it leads.

@@ -204,3 +204,138 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::forward::{
+        Forwarding, Upstream, UpstreamSettings, UpstreamTimeouts, UpstreamTls, UpstreamUrl,
+    };
+    use crate::net::Tasks;
+    use crate::permit::Demand;
+    use crate::route::{Destination, Match, Methods, PathPattern};
+    use crate::verify::Accepted;
+
+    fn table(routes: &[(&str, &[&str], &[Method])]) -> Table {
+        let settings = UpstreamSettings {
+            url: UpstreamUrl::parse("http://127.0.0.1:1").unwrap(),
+            timeouts: UpstreamTimeouts::default(),
+            tls: UpstreamTls::default(),
+        };
+        let upstream =
+            Arc::new(Upstream::new(Arc::from("u"), &settings, 1, Tasks::default()).unwrap());
+        let route = |(path, hosts, methods): &(&str, &[&str], &[Method])| {
+            Arc::new(Route {
+                name: Arc::from(format!("{hosts:?} {path} {methods:?}")),
+                when: Match {
+                    hosts: hosts
+                        .iter()
+                        .map(|host| HostPattern::parse(host).unwrap())
+                        .collect(),
+                    path: PathPattern::parse(path).unwrap(),
+                    methods: Methods::of(methods.iter().cloned()),
+                },
+                demand: Demand::Nothing,
+                accepts: Accepted::default(),
+                voice: None,
+                destination: Destination::Upstream(Arc::clone(&upstream), Forwarding::default()),
+            })
+        };
+        Table::new(routes.iter().map(route).collect())
+    }
+
+    fn target(host: &str, path: &str) -> Target {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::HOST, host.parse().unwrap());
+        Target::parse(&path.parse().unwrap(), &headers).unwrap()
+    }
+
+    fn found(table: &Table, method: &Method, host: &str, path: &str) -> Result<String, Refusal> {
+        table
+            .find(method, &target(host, path))
+            .map(|route| route.name.to_string())
+    }
+
+    #[test]
+    fn the_most_specific_route_wins_whatever_the_order() {
+        let routes: [(&str, &[&str], &[Method]); 6] = [
+            ("/**", &[], &[]),
+            ("/orders/**", &[], &[]),
+            ("/orders/**", &[], &[Method::POST]),
+            ("/orders/{id}", &[], &[]),
+            ("/orders/new", &[], &[]),
+            ("/**", &["b.test"], &[]),
+        ];
+        let mut backwards = routes;
+        backwards.reverse();
+        for table in [table(&routes), table(&backwards)] {
+            let name = |method, host, path| found(&table, &method, host, path).unwrap();
+            assert_eq!(name(Method::GET, "a.test", "/orders"), "[] /orders/** []");
+            assert_eq!(
+                name(Method::POST, "a.test", "/orders"),
+                "[] /orders/** [POST]"
+            );
+            assert_eq!(
+                name(Method::GET, "a.test", "/orders/7"),
+                "[] /orders/{id} []"
+            );
+            assert_eq!(
+                name(Method::GET, "a.test", "/orders/new"),
+                "[] /orders/new []"
+            );
+            assert_eq!(
+                name(Method::GET, "a.test", "/orders/7/lines"),
+                "[] /orders/** []"
+            );
+            assert_eq!(
+                name(Method::GET, "b.test", "/orders/7"),
+                "[\"b.test\"] /** []"
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_fitting_method_names_the_methods_that_would_do() {
+        let table = table(&[("/orders/**", &[], &[Method::POST, Method::PUT])]);
+        let refusal = found(&table, &Method::GET, "a.test", "/orders").unwrap_err();
+        assert_eq!(
+            refusal,
+            Refusal::MethodNotAllowed {
+                allow: "POST, PUT".to_owned()
+            }
+        );
+        assert_eq!(
+            found(&table, &Method::GET, "a.test", "/x"),
+            Err(Refusal::NoRoute)
+        );
+    }
+
+    #[test]
+    fn nothing_is_ever_traced_or_tunnelled() {
+        let table = table(&[("/**", &[], &[])]);
+        for method in [Method::TRACE, Method::CONNECT] {
+            let refusal = found(&table, &method, "a.test", "/").unwrap_err();
+            assert!(matches!(refusal, Refusal::MethodNotAllowed { .. }));
+        }
+    }
+
+    const PATTERNS: [&str; 9] = [
+        "/**", "/a", "/a/**", "/a/{x}", "/a/b", "/{x}/b", "/{x}/**", "/a/b/**", "/a/{x}/c",
+    ];
+
+    proptest! {
+        #[test]
+        fn the_search_agrees_with_comparing_every_route(
+            chosen in proptest::sample::subsequence(&PATTERNS[..], 0..PATTERNS.len()),
+            path in "(/[abc]){1,3}/?",
+        ) {
+            let routes: Vec<(&str, &[&str], &[Method])> = chosen.into_iter().map(|path| (path, &[][..], &[][..])).collect();
+            let table = table(&routes);
+            let found = found(&table, &Method::GET, "a.test", &path).ok();
+            let expected = table.place("a.test", &path).map(|route| route.name.to_string());
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

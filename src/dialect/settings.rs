@@ -306,8 +306,11 @@ pub(super) fn lifetime(tokens: &TokenSettings, usual: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::dialect::DIALECTS;
+    use crate::settings::Document;
 
     #[test]
     fn a_mount_path_has_one_spelling() {
@@ -374,5 +377,40 @@ mod tests {
             assert_eq!(serde_json::to_value(speak).unwrap(), speak.word());
             assert!(!settings.dialect("https://a.test").endpoints().is_empty());
         }
+    }
+
+    #[test]
+    fn a_mount_is_read_from_the_operators_file_and_its_mistakes_are_found() {
+        let read = |text: &str| {
+            let (mut document, mut problems) = (Document::default(), Vec::new());
+            document.add("tollgate.toml", Path::new("/"), text, &mut problems);
+            (document.read::<MountSettings>(&mut problems), problems)
+        };
+        let (settings, problems) = read(
+            r#"
+            speak    = "nexushub"
+            hosts    = ["auth.hub.example"]
+            path     = "/"
+            issuer   = "https://auth.hub.example"
+            register = "open"
+            tokens   = { access = "1h" }
+            limit    = { attempts = 20, within = "5s" }
+            strict_typos = true
+            "#,
+        );
+        let settings = settings.unwrap();
+        assert_eq!((settings.prefix(), problems.len()), ("", 0));
+        assert_eq!(settings.registration(), Registration::Open);
+        let (_, problems) = read(
+            r#"
+            speak  = "oauth2"
+            path   = "oauth"
+            issuer = "http://a.test"
+            limit  = { attempts = 0, within = "5s" }
+            tokens = { format = "jwt" }
+            "#,
+        );
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert!(read("path = \"/oauth\"").0.is_none());
     }
 }

@@ -32,7 +32,7 @@ pub enum OutboundError {
     NotAUrl(#[source] url::ParseError),
     /// The URL is neither `https` nor `http` to a loopback host, or holds a password or a fragment.
     #[error("{0}: only https, or http to a loopback host, without password and fragment")]
-    NotSecure(Url),
+    NotSecure(String),
     /// There is no certificate authority to trust.
     #[error("nobody to trust")]
     Trust(#[source] TrustError),
@@ -114,7 +114,7 @@ impl Address {
         if scheme_is_fine && is_plain && url.has_host() {
             Ok(Self(url))
         } else {
-            Err(OutboundError::NotSecure(url))
+            Err(not_secure(&url))
         }
     }
 
@@ -124,7 +124,7 @@ impl Address {
         if named.0.scheme() == "https" || self.0.scheme() == "http" {
             Ok(named)
         } else {
-            Err(OutboundError::NotSecure(named.0))
+            Err(not_secure(&named.0))
         }
     }
 
@@ -151,6 +151,12 @@ impl Address {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+}
+
+// Without what may be a secret in it.
+fn not_secure(url: &Url) -> OutboundError {
+    let host = url.host_str().unwrap_or_default();
+    OutboundError::NotSecure(format!("{}://{host}", url.scheme()))
 }
 
 fn is_loopback(url: &Url) -> bool {

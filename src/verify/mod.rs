@@ -21,6 +21,8 @@ pub mod jwt;
 mod keys;
 mod memo;
 mod rules;
+#[cfg(test)]
+mod testing;
 mod verifier;
 mod wanted;
 

@@ -94,19 +94,20 @@ impl Verifier {
             now,
         };
         if let Some(identity) = memo.find(sought.token, sought.set, sought.epoch)
-            && is_usable(&identity, now)?
+            && is_usable(&identity, now, trail)?
         {
             return answer(identity, Source::Memo, route, trail);
         }
         let digest = Digest::of(sought.token.as_bytes());
         trail.token = Some(digest);
         if let Some(identity) = self.cache.find(digest, sought.set)
-            && is_usable(&identity, now)?
+            && is_usable(&identity, now, trail)?
         {
             memo.keep(sought.token, sought.set, sought.epoch, &identity);
             return answer(identity, Source::Cache, route, trail);
         }
-        let (identity, source) = self.ask(sought, digest, route, trail).await?;
+        // In a box, so that the common case does not carry the room that asking needs.
+        let (identity, source) = Box::pin(self.ask(sought, digest, route, trail)).await?;
         // One that was forgotten meanwhile is used this once, and not remembered.
         if self.cache.epoch() == sought.epoch {
             self.cache.keep(&identity, sought.set, now);
@@ -157,10 +158,7 @@ fn answer(
     route: &Accepted,
     trail: &mut Trail,
 ) -> Result<Option<Arc<Identity>>, VerifyError> {
-    trail.issuer = Some(Arc::clone(&identity.issuer));
-    trail.client_id.clone_from(&identity.client);
-    trail.subject.clone_from(&identity.subject);
-    trail.token = Some(identity.digest);
+    note(&identity, trail);
     trail.source = Some(source.word());
     if route.subject_needed && identity.subject.is_none() {
         return Err(ClaimError::Missing("sub").into());
@@ -168,13 +166,282 @@ fn answer(
     Ok(Some(identity))
 }
 
-fn is_usable(identity: &Identity, now: Timestamp) -> Result<bool, VerifyError> {
-    match identity.standing(now) {
-        Standing::Good => Ok(true),
-        Standing::AskAgain => Ok(false),
-        Standing::Expired => Err(VerifyError::Expired {
+fn is_usable(identity: &Identity, now: Timestamp, trail: &mut Trail) -> Result<bool, VerifyError> {
+    let error = match identity.standing(now) {
+        Standing::Good => return Ok(true),
+        Standing::AskAgain => return Ok(false),
+        Standing::Expired => VerifyError::Expired {
             at: identity.written_expiry,
-        }),
-        Standing::NotYet => Err(VerifyError::NotYetValid),
+        },
+        Standing::NotYet => VerifyError::NotYetValid,
+    };
+    note(identity, trail);
+    Err(error)
+}
+
+fn note(identity: &Identity, trail: &mut Trail) {
+    trail.issuer = Some(Arc::clone(&identity.issuer));
+    trail.client_id.clone_from(&identity.client);
+    trail.subject.clone_from(&identity.subject);
+    trail.token = Some(identity.digest);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::testing::{NOW, Plan, World, bearer, claims, key, later, ring, token};
+    use super::*;
+    use crate::observe::Refusal;
+    use crate::token::{Algorithm, Profile, SigningKey};
+
+    const US: &str = "https://gw.test/oauth";
+
+    fn world(key: &Arc<SigningKey>) -> World {
+        Plan::default()
+            .local("oauth", &Profile::standard(), &ring(key))
+            .build()
+    }
+
+    async fn code(world: &World, token: &str, now: Timestamp) -> &'static str {
+        match world.ask(token, now).await {
+            Ok(_) => "ok",
+            Err(error) => Refusal::from(error).code(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_verified_once_and_then_remembered() {
+        let key = key();
+        let world = world(&key);
+        let token = token(&key, &claims(US, json!({})));
+        let (identity, source) = world.ask(&token, NOW).await.unwrap();
+        assert_eq!(source, "verified");
+        assert_eq!(identity.subject.as_deref(), Some("u1"));
+        assert_eq!(identity.client.as_deref(), Some("c1"));
+        assert_eq!(identity.token_id.as_deref(), Some("t1"));
+        assert_eq!(&*identity.issuer, "oauth");
+        assert!(identity.scope.contains("read"));
+        assert_eq!(world.ask(&token, NOW).await.unwrap().1, "memo");
+        let other = Memo::default();
+        let (same, source) = world.ask_with(&other, &token, NOW).await.unwrap();
+        assert_eq!(source, "cache");
+        assert!(Arc::ptr_eq(&identity, &same));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_dead_at_its_exp_wherever_it_is_remembered() {
+        let key = key();
+        let world = world(&key);
+        let token = token(&key, &claims(US, json!({})));
+        world.ask(&token, NOW).await.unwrap();
+        let last = later(300).minus(Duration::from_millis(1));
+        assert_eq!(world.ask(&token, last).await.unwrap().1, "memo");
+        for memo in [&world.memo, &Memo::default()] {
+            let verdict = world.ask_with(memo, &token, later(300)).await;
+            let expected = later(300);
+            assert!(matches!(verdict, Err(VerifyError::Expired { at }) if at == expected));
+        }
+    }
+
+    /// JW-06, JW-07
+    #[tokio::test]
+    async fn a_claim_that_is_missing_or_of_another_type_is_refused() {
+        let key = key();
+        let world = world(&key);
+        for name in ["exp", "aud", "sub", "client_id", "jti"] {
+            let token = token(&key, &claims(US, json!({ name: null })));
+            assert_eq!(code(&world, &token, NOW).await, "claim_type", "{name}");
+        }
+        for (name, value) in [
+            ("exp", json!("9999999999")),
+            ("exp", json!([1])),
+            ("nbf", json!("9999999999")),
+            ("nbf", json!([1])),
+            ("iat", json!("now")),
+            ("aud", json!(7)),
+            ("aud", json!(["api", 7])),
+            ("sub", json!(7)),
+            ("scope", json!(7)),
+            ("iss", json!([US])),
+            ("nonce", json!("n")),
+            ("at_hash", json!("h")),
+        ] {
+            let token = token(&key, &claims(US, json!({ name: value })));
+            assert_eq!(code(&world, &token, NOW).await, "claim_type", "{name}");
+        }
+        let exp_null = claims(US, json!({}))
+            .to_string()
+            .replace("1800000300", "null");
+        let exp_null: Value = serde_json::from_str(&exp_null).unwrap();
+        assert_eq!(
+            code(&world, &token(&key, &exp_null), NOW).await,
+            "claim_type"
+        );
+    }
+
+    /// JW-11
+    #[tokio::test]
+    async fn a_token_counts_only_for_its_issuer_audience_and_time() {
+        let (ours, theirs) = (key(), key());
+        let world = Plan::default()
+            .local("oauth", &Profile::standard(), &ring(&ours))
+            .local("other", &Profile::standard(), &ring(&theirs))
+            .build();
+        for (key, change, expected) in [
+            (&ours, json!({}), "ok"),
+            (
+                &ours,
+                json!({ "iss": "https://gw.test/other" }),
+                "unknown_key",
+            ),
+            (
+                &ours,
+                json!({ "iss": "https://gw.test/OAUTH" }),
+                "unknown_issuer",
+            ),
+            (&ours, json!({ "iss": null }), "unknown_issuer"),
+            (&theirs, json!({}), "unknown_key"),
+            (&ours, json!({ "aud": "other" }), "wrong_audience"),
+            (&ours, json!({ "aud": ["other", "api"] }), "ok"),
+            (&ours, json!({ "nbf": NOW.seconds() + 1 }), "not_yet_valid"),
+            (&ours, json!({ "exp": NOW.seconds() }), "expired"),
+        ] {
+            let token = token(key, &claims(US, change.clone()));
+            assert_eq!(code(&world, &token, NOW).await, expected, "{change}");
+        }
+        let named = SigningKey::from_pkcs8(ours.kid(), Algorithm::ES256, &theirs.pkcs8().unwrap());
+        let forged = token(&named.unwrap(), &claims(US, json!({})));
+        assert_eq!(code(&world, &forged, NOW).await, "bad_signature");
+    }
+
+    #[tokio::test]
+    async fn a_token_of_one_route_is_judged_anew_on_another() {
+        let (ours, theirs) = (key(), key());
+        let mut plan = Plan::default()
+            .local("oauth", &Profile::standard(), &ring(&ours))
+            .local("other", &Profile::standard(), &ring(&theirs));
+        let narrow = plan.issuers.set(["other"]).unwrap();
+        let mut world = plan.build();
+        let token = token(&ours, &claims(US, json!({})));
+        assert_eq!(code(&world, &token, NOW).await, "ok");
+        world.accepted.issuers = narrow;
+        assert_eq!(code(&world, &token, NOW).await, "unknown_issuer");
+    }
+
+    fn old_profile() -> Profile {
+        Profile {
+            header_type: "JWT",
+            key_id_in_header: false,
+            subject_claim: "uid",
+            scope_claim: "scp",
+            identified: false,
+            loose_scope: true,
+            every_scope: Some("root"),
+            ..Profile::standard()
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_without_iss_belong_to_the_member_whose_tokens_have_none() {
+        let (first, second, standard) = (key(), key(), key());
+        let old = ring(&first);
+        let world = Plan::default()
+            .local("oauth", &Profile::standard(), &ring(&standard))
+            .local("hub", &old_profile(), &old)
+            .build();
+        let said = json!({ "uid": "ada", "scp": "a,b", "exp": NOW.seconds() + 60 });
+        let token = first.token(&old_profile(), &said).unwrap();
+        old.replace(Arc::clone(&second), &[Arc::clone(&first)]);
+        let (identity, _) = world.ask(&token, NOW).await.unwrap();
+        assert_eq!(identity.subject.as_deref(), Some("ada"));
+        assert_eq!(&*identity.issuer, "hub");
+        assert!(identity.scope.contains("b") && !identity.scope.contains("c"));
+
+        for (change, expected) in [
+            (json!({ "scp": "root" }), "ok"),
+            (json!({ "aud": "api" }), "wrong_audience"),
+            (json!({ "iss": "https://x.example/" }), "unknown_issuer"),
+            (json!({ "uid": 7 }), "claim_type"),
+        ] {
+            let mut changed = said.clone();
+            for (name, value) in change.as_object().unwrap() {
+                changed[name] = value.clone();
+            }
+            let token = first.token(&old_profile(), &changed).unwrap();
+            assert_eq!(code(&world, &token, NOW).await, expected, "{change}");
+        }
+        // A token of one API does not pass as another's, though both are ours.
+        let foreign = standard.token(&old_profile(), &said).unwrap();
+        assert_eq!(code(&world, &foreign, NOW).await, "bad_signature");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_left_takes_its_tokens_with_it() {
+        let (first, second) = (key(), key());
+        let keyring = ring(&first);
+        let world = Plan::default()
+            .local("oauth", &Profile::standard(), &keyring)
+            .build();
+        let token = token(&first, &claims(US, json!({})));
+        world.ask(&token, NOW).await.unwrap();
+        assert_eq!(world.ask(&token, NOW).await.unwrap().1, "memo");
+        keyring.replace(second, &[]);
+        assert_eq!(code(&world, &token, NOW).await, "unknown_key");
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_token_is_judged_anew_on_every_connection() {
+        let key = key();
+        let world = world(&key);
+        let token = token(&key, &claims(US, json!({})));
+        let (identity, _) = world.ask(&token, NOW).await.unwrap();
+        world.verifier.forget(identity.digest);
+        assert_eq!(world.ask(&token, NOW).await.unwrap().1, "verified");
+    }
+
+    #[tokio::test]
+    async fn a_route_that_names_the_caller_upstream_wants_a_subject() {
+        let key = key();
+        let mut world = world(&key);
+        world.accepted.subject_needed = true;
+        let token = token(&key, &claims(US, json!({})));
+        assert_eq!(code(&world, &token, NOW).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn no_token_is_nobody_and_two_are_too_many() {
+        let world = world(&key());
+        let mut trail = Trail::default();
+        let mut headers = HeaderMap::new();
+        let memo = Memo::default();
+        let found = world
+            .verifier
+            .identify(&headers, &world.accepted, &memo, NOW, &mut trail)
+            .await;
+        assert!(found.unwrap().is_none());
+        for value in bearer("a.b.c").into_iter().chain(bearer("a.b.c")) {
+            headers.append(http::header::AUTHORIZATION, value.1);
+        }
+        let found = world
+            .verifier
+            .identify(&headers, &world.accepted, &memo, NOW, &mut trail)
+            .await;
+        assert!(matches!(found, Err(VerifyError::TwoCredentials)));
+    }
+
+    #[tokio::test]
+    async fn wanted_claims_travel_with_the_identity() {
+        let key = key();
+        let mut plan = Plan::default().local("oauth", &Profile::standard(), &ring(&key));
+        let tenant = plan.wanted.id("claims.tenant.name");
+        let world = plan.build();
+        let token = token(&key, &claims(US, json!({ "tenant": { "name": "Ö" } })));
+        let (identity, _) = world.ask(&token, NOW).await.unwrap();
+        let claim = identity.claim(tenant).unwrap();
+        assert_eq!(claim.header.as_ref().unwrap(), "%C3%96");
+        assert_eq!(claim.json, json!("Ö"));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +54,7 @@ struct Desk {
     verdicts: Cache<Digest, Verdict, DigestHasher>,
     asked: AtomicU64,
     failed: AtomicU64,
+    failing: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -86,6 +87,7 @@ impl Introspection {
             verdicts,
             asked: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
         };
         Ok(Self {
             desk: Arc::new(desk),
@@ -169,18 +171,35 @@ impl Desk {
     async fn call(&self, asking: Asking, old: Option<Verdict>) -> Result<Verdict, AskError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let now = asking.now;
-        match self.exchange(&asking).await {
-            Ok(claims) => self.judge(&claims, &asking),
+        let answer = self.exchange(&asking).await;
+        match answer.and_then(|claims| self.judge(&claims, &asking)) {
+            Ok(verdict) => {
+                self.note_answer();
+                Ok(verdict)
+            }
             Err(error) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
-                let name = &self.plan.rules.issuer;
-                let text = with_causes(&error);
-                tracing::warn!(event = "issuer.introspection", issuer = %name, error = text, "no answer");
+                self.note_outage(&error);
                 match old.filter(|old| old.identity.is_some() && now < old.stale_until) {
                     Some(old) => Ok(old.stretched(now)),
                     None => Err(error),
                 }
             }
+        }
+    }
+
+    // An outage is worth a line when it begins and one when it ends, not one for each request.
+    fn note_outage(&self, error: &AskError) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            let (issuer, error) = (&*self.plan.rules.issuer, with_causes(error));
+            tracing::warn!(event = "issuer.introspection", issuer, error, "no answer");
+        }
+    }
+
+    fn note_answer(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            let issuer = &*self.plan.rules.issuer;
+            tracing::warn!(event = "issuer.introspection", issuer, "answers again");
         }
     }
 
@@ -281,3 +300,226 @@ fn basic(id: &str, secret: &Secret) -> Result<HeaderValue, http::Error> {
 const DEADLINE: Duration = Duration::from_secs(2);
 /// How long an old answer stands in before the endpoint is asked again.
 const STRETCH: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use serde_json::{Value, json};
+
+    use crate::observe::Refusal;
+    use crate::token::Timestamp;
+    use crate::verify::Memo;
+    use crate::verify::testing::{FakeIssuer, NOW, Plan, World, claims, key, later, token};
+
+    fn section(issuer: &FakeIssuer, more: &str) -> String {
+        let url = &issuer.url;
+        format!(
+            "kind = \"introspection\"\nurl = \"{url}/i\"\n\
+             client = {{ id = \"toll gate\", secret = {{ literal = \"s:1\" }} }}\n{more}"
+        )
+    }
+
+    fn world(issuer: &FakeIssuer, more: &str) -> World {
+        Plan::default().remote("n", &section(issuer, more)).build()
+    }
+
+    fn active(issuer: &FakeIssuer) {
+        let exp = NOW.seconds() + 3600;
+        let answer =
+            json!({ "active": true, "sub": "u1", "client_id": "c1", "scope": "a b", "exp": exp });
+        issuer.json("/i", &answer);
+    }
+
+    async fn code(world: &World, token: &str, now: Timestamp) -> &'static str {
+        match world.ask(token, now).await {
+            Ok(_) => "ok",
+            Err(error) => Refusal::from(error).code(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_opaque_token_is_asked_about_with_our_credentials() {
+        let issuer = FakeIssuer::start().await;
+        active(&issuer);
+        let world = world(&issuer, "");
+        let (identity, source) = world.ask("opaque+/1", NOW).await.unwrap();
+        assert_eq!(source, "introspected");
+        assert_eq!(identity.subject.as_deref(), Some("u1"));
+        assert_eq!(identity.client.as_deref(), Some("c1"));
+        assert!(identity.scope.contains("b"));
+        let request = issuer.requests().remove(0);
+        // base64 of "toll+gate:s%3A1"
+        assert!(request.contains("Basic dG9sbCtnYXRlOnMlM0Ex"), "{request}");
+        assert!(request.ends_with("token=opaque%2B%2F1&token_type_hint=access_token"));
+    }
+
+    #[tokio::test]
+    async fn is_07_a_revoked_token_passes_no_longer_than_its_answer_is_believed() {
+        let issuer = FakeIssuer::start().await;
+        active(&issuer);
+        let world = world(&issuer, "");
+        assert_eq!(code(&world, "t", NOW).await, "ok");
+        issuer.json("/i", &json!({ "active": false }));
+        assert_eq!(world.ask("t", later(59)).await.unwrap().1, "memo");
+        assert_eq!(code(&world, "t", later(60)).await, "inactive");
+        active(&issuer);
+        assert_eq!(code(&world, "t", later(64)).await, "inactive");
+        assert_eq!(code(&world, "t", later(65)).await, "ok");
+        assert_eq!(issuer.count(), 3);
+    }
+
+    #[tokio::test]
+    async fn is_06_all_who_ask_about_one_token_share_one_call() {
+        let issuer = FakeIssuer::start().await;
+        active(&issuer);
+        let world = world(&issuer, "");
+        let memos: Vec<Memo> = (0..200).map(|_| Memo::default()).collect();
+        let all = memos.iter().map(|memo| world.ask_with(memo, "t", NOW));
+        for verdict in join_all(all).await {
+            verdict.unwrap();
+        }
+        assert_eq!(issuer.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_takes_nobodys_answer_with_it() {
+        let issuer = FakeIssuer::start().await;
+        active(&issuer);
+        issuer.hold();
+        let world = world(&issuer, "");
+        let (gone, memo) = (Memo::default(), Memo::default());
+        {
+            let asking = world.ask_with(&gone, "t", NOW);
+            tokio::select! {
+                _ = asking => unreachable!("the answer is held back"),
+                () = issuer.was_asked(1) => {}
+            }
+        }
+        let waiting = world.ask_with(&memo, "t", NOW);
+        let release = async { issuer.release() };
+        let (verdict, ()) = tokio::join!(waiting, release);
+        verdict.unwrap();
+        assert_eq!(issuer.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn is_09_an_endpoint_that_cannot_answer_makes_no_token_bad() {
+        let issuer = FakeIssuer::start().await;
+        let world = world(&issuer, "");
+        let lists = [
+            json!({ "active": "true" }),
+            json!({ "active": 1 }),
+            json!({}),
+            json!([true]),
+            json!({ "active": true, "exp": "soon" }),
+            json!({ "active": true, "sub": 7 }),
+        ];
+        let bodies = lists.iter().map(Value::to_string);
+        let bodies = bodies.chain(["<html>".to_owned(), String::new()]);
+        for body in bodies {
+            issuer.reply("/i", "200 OK", "", &body);
+            assert_eq!(
+                code(&world, "t", NOW).await,
+                "introspection_unavailable",
+                "{body}"
+            );
+        }
+        for status in ["500 Internal Server Error", "401 Unauthorized", "302 Found"] {
+            issuer.reply("/i", status, "", "{\"active\":true}");
+            assert_eq!(code(&world, "t", NOW).await, "introspection_unavailable");
+        }
+        active(&issuer);
+        assert_eq!(code(&world, "t", NOW).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_bridged_where_the_operator_wrote_so() {
+        let issuer = FakeIssuer::start().await;
+        let denying = world(&issuer, "");
+        let bridging = world(&issuer, "on_outage = \"use_stale:5m\"");
+        active(&issuer);
+        assert_eq!(code(&denying, "t", NOW).await, "ok");
+        assert_eq!(code(&bridging, "t", NOW).await, "ok");
+        issuer.reply("/i", "500 Internal Server Error", "", "");
+        assert_eq!(
+            code(&denying, "t", later(60)).await,
+            "introspection_unavailable"
+        );
+        assert_eq!(code(&bridging, "t", later(60)).await, "ok");
+        let asked = issuer.count();
+        assert_eq!(code(&bridging, "t", later(64)).await, "ok");
+        assert_eq!(issuer.count(), asked);
+        assert_eq!(code(&bridging, "t", later(359)).await, "ok");
+        assert_eq!(
+            code(&bridging, "t", later(360)).await,
+            "introspection_unavailable"
+        );
+    }
+
+    #[tokio::test]
+    async fn is_08_what_one_endpoint_says_counts_only_where_it_is_asked() {
+        let (one, two) = (FakeIssuer::start().await, FakeIssuer::start().await);
+        active(&one);
+        two.json("/i", &json!({ "active": false }));
+        let mut plan = Plan::default()
+            .remote("n1", &section(&one, ""))
+            .remote("n2", &section(&two, ""));
+        let (x, y) = (plan.issuers.set(["n1"]), plan.issuers.set(["n2"]));
+        let mut world = plan.build();
+        world.accepted.issuers = x.unwrap();
+        assert_eq!(code(&world, "t", NOW).await, "ok");
+        world.accepted.issuers = y.unwrap();
+        assert_eq!(code(&world, "t", NOW).await, "inactive");
+        assert_eq!(two.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn of_two_endpoints_one_that_cannot_answer_leaves_the_question_open() {
+        let (one, two) = (FakeIssuer::start().await, FakeIssuer::start().await);
+        two.json("/i", &json!({ "active": false }));
+        let world = Plan::default()
+            .remote("n1", &section(&one, ""))
+            .remote("n2", &section(&two, ""))
+            .build();
+        assert_eq!(code(&world, "t", NOW).await, "introspection_unavailable");
+        active(&two);
+        assert_eq!(code(&world, "u", NOW).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn a_token_is_shown_only_to_those_who_may_know_it() {
+        let issuer = FakeIssuer::start().await;
+        let world = world(
+            &issuer,
+            "issuer = \"https://n.test/\"\naudiences = [\"api\"]",
+        );
+        let key = key();
+        let foreign = token(&key, &claims("https://a.test/", json!({})));
+        assert_eq!(code(&world, &foreign, NOW).await, "unknown_issuer");
+        assert_eq!(issuer.count(), 0);
+
+        let theirs = token(&key, &claims("https://n.test/", json!({})));
+        for (change, expected) in [
+            (json!({ "aud": "other" }), "inactive"),
+            (json!({ "iss": "https://a.test/" }), "inactive"),
+            (json!({ "exp": NOW.seconds() - 31 }), "inactive"),
+            (json!({}), "ok"),
+        ] {
+            let mut answer = json!({ "active": true, "aud": "api", "iss": "https://n.test/" });
+            for (name, value) in change.as_object().unwrap() {
+                answer[name] = value.clone();
+            }
+            issuer.json("/i", &answer);
+            let world = Plan::default()
+                .remote(
+                    "n",
+                    &section(
+                        &issuer,
+                        "issuer = \"https://n.test/\"\naudiences = [\"api\"]",
+                    ),
+                )
+                .build();
+            assert_eq!(code(&world, &theirs, NOW).await, expected, "{change}");
+        }
+    }
+}

@@ -341,3 +341,276 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a request waits for a fetch.
 const PATIENCE: Duration = Duration::from_millis(800);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::future::join_all;
+    use serde_json::json;
+
+    use crate::observe::Refusal;
+    use crate::token::{SigningKey, Timestamp};
+    use crate::verify::testing::{
+        FakeIssuer, NOW, Plan, World, claims, key, later, settings, token,
+    };
+    use crate::verify::{Issuers, Memo};
+
+    const A: &str = "https://a.test/";
+
+    fn section(url: &str) -> String {
+        format!("issuer = \"{A}\"\naudiences = [\"api\"]\njwks = {{ url = \"{url}/keys\" }}")
+    }
+
+    fn world(issuer: &FakeIssuer) -> World {
+        Plan::default().remote("a", &section(&issuer.url)).build()
+    }
+
+    fn good(key: &SigningKey) -> String {
+        let exp = NOW.seconds() + 200_000;
+        token(key, &claims(A, json!({ "exp": exp })))
+    }
+
+    async fn code(world: &World, token: &str, now: Timestamp) -> &'static str {
+        match world.ask(token, now).await {
+            Ok(_) => "ok",
+            Err(error) => Refusal::from(error).code(),
+        }
+    }
+
+    #[tokio::test]
+    async fn is_01_an_issuer_that_is_down_is_no_bad_token_and_comes_back_by_itself() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        let world = world(&issuer);
+        world.tick(NOW);
+        let token = good(&key);
+        assert_eq!(code(&world, &token, NOW).await, "keys_unavailable");
+        issuer.publish(&[&key]);
+        assert_eq!(code(&world, &token, later(10)).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn is_06_all_who_lack_a_key_wait_for_one_fetch() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        issuer.publish(&[&key]);
+        let world = world(&issuer);
+        let token = good(&key);
+        let memos: Vec<Memo> = (0..200).map(|_| Memo::default()).collect();
+        let all = memos.iter().map(|memo| world.ask_with(memo, &token, NOW));
+        for verdict in join_all(all).await {
+            verdict.unwrap();
+        }
+        assert_eq!(issuer.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn is_02_unknown_names_cause_few_fetches() {
+        let (issuer, ours) = (FakeIssuer::start().await, key());
+        issuer.publish(&[&ours]);
+        let world = world(&issuer);
+        assert_eq!(code(&world, &good(&ours), NOW).await, "ok");
+        for _ in 0..30 {
+            assert_eq!(code(&world, &good(&key()), NOW).await, "unknown_key");
+        }
+        assert_eq!(issuer.count(), 2);
+    }
+
+    #[tokio::test]
+    async fn is_03_a_new_key_is_found_by_its_first_token_and_an_old_one_goes() {
+        let (issuer, first, second) = (FakeIssuer::start().await, key(), key());
+        issuer.publish(&[&first]);
+        let world = world(&issuer);
+        let (old, new) = (good(&first), good(&second));
+        assert_eq!(code(&world, &old, NOW).await, "ok");
+        issuer.publish(&[&first, &second]);
+        assert_eq!(code(&world, &new, NOW).await, "ok");
+        assert_eq!(world.ask(&old, NOW).await.unwrap().1, "cache");
+
+        issuer.publish(&[&second]);
+        world.tick(later(600));
+        issuer.was_asked(3).await;
+        // Whoever asks for an unknown key now waits for the fetch that is under way.
+        assert_eq!(code(&world, &good(&key()), later(600)).await, "unknown_key");
+        assert_eq!(code(&world, &old, later(600)).await, "unknown_key");
+        assert_eq!(code(&world, &new, later(600)).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn is_05_a_failing_issuer_keeps_its_last_good_keys_for_a_day() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        issuer.publish(&[&key]);
+        let world = world(&issuer);
+        let token = good(&key);
+        assert_eq!(code(&world, &token, NOW).await, "ok");
+        let mut asked = 1;
+        let large = " ".repeat(1024 * 1024 + 1);
+        for (place, (status, body)) in [
+            ("500 Internal Server Error", ""),
+            ("200 OK", "<html>"),
+            ("200 OK", "{}"),
+            ("200 OK", "{\"keys\":[]}"),
+            ("200 OK", &large),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            issuer.reply("/keys", status, "", body);
+            let now = later(600 * (1 + place as u64));
+            world.tick(now);
+            asked += 1;
+            issuer.was_asked(asked).await;
+            let foreign = code(&world, &good(&crate::verify::testing::key()), now).await;
+            assert_eq!(foreign, "keys_unavailable", "{status} {body:.9}");
+            asked = issuer.count();
+            assert_eq!(code(&world, &token, now).await, "ok");
+        }
+        assert_eq!(code(&world, &token, later(86_399)).await, "ok");
+        assert_eq!(
+            code(&world, &token, later(86_400)).await,
+            "keys_unavailable"
+        );
+        issuer.publish(&[&key]);
+        assert_eq!(code(&world, &token, later(86_410)).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn is_04_a_redirect_is_not_followed() {
+        let (issuer, elsewhere, key) =
+            (FakeIssuer::start().await, FakeIssuer::start().await, key());
+        elsewhere.publish(&[&key]);
+        let location = format!("location: {}/keys\r\n", elsewhere.url);
+        for status in ["302 Found", "307 Temporary Redirect"] {
+            issuer.reply("/keys", status, &location, "");
+            let world = world(&issuer);
+            assert_eq!(code(&world, &good(&key), NOW).await, "keys_unavailable");
+        }
+        assert_eq!(elsewhere.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn discovery_finds_the_keys_in_either_place_and_only_of_this_issuer() {
+        for place in [
+            "/.well-known/openid-configuration",
+            "/.well-known/oauth-authorization-server",
+        ] {
+            let (issuer, key) = (FakeIssuer::start().await, key());
+            issuer.publish(&[&key]);
+            let keys = format!("{}/keys", issuer.url);
+            issuer.json(place, &json!({ "issuer": issuer.url, "jwks_uri": keys }));
+            let section = format!("issuer = \"{}\"\naudiences = \"any\"", issuer.url);
+            let world = Plan::default().remote("a", &section).build();
+            let token = token(&key, &claims(&issuer.url, json!({})));
+            assert_eq!(code(&world, &token, NOW).await, "ok", "{place}");
+
+            issuer.json(
+                place,
+                &json!({ "issuer": "https://b.test/", "jwks_uri": keys }),
+            );
+            let world = Plan::default().remote("a", &section).build();
+            assert_eq!(code(&world, &token, NOW).await, "keys_unavailable");
+        }
+    }
+
+    /// JW-08
+    #[tokio::test]
+    async fn a_remote_clock_may_be_off_by_the_skew() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        issuer.publish(&[&key]);
+        let world = world(&issuer);
+        for (name, offset, expected) in [
+            ("exp", -32, "expired"),
+            ("exp", -30, "expired"),
+            ("exp", -27, "ok"),
+            ("nbf", 33, "not_yet_valid"),
+            ("nbf", 27, "ok"),
+        ] {
+            let token = token(&key, &claims(A, json!({ name: NOW.seconds() + offset })));
+            assert_eq!(code(&world, &token, NOW).await, expected, "{name} {offset}");
+        }
+    }
+
+    /// JW-07
+    #[tokio::test]
+    async fn a_remote_token_must_say_whose_it_is_whom_it_is_for_and_until_when() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        issuer.publish(&[&key]);
+        let mut world = world(&issuer);
+        for (name, expected) in [
+            ("iss", "unknown_issuer"),
+            ("aud", "claim_type"),
+            ("exp", "claim_type"),
+            ("sub", "ok"),
+        ] {
+            let token = token(&key, &claims(A, json!({ name: null })));
+            assert_eq!(code(&world, &token, NOW).await, expected, "{name}");
+        }
+        world.accepted.subject_needed = true;
+        let nobody = token(&key, &claims(A, json!({ "sub": null })));
+        assert_eq!(code(&world, &nobody, NOW).await, "claim_type");
+    }
+
+    #[tokio::test]
+    async fn algorithms_and_types_that_are_not_allowed_are_refused_before_any_fetch() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        let section = format!("{}\nalgorithms = [\"RS256\"]", section(&issuer.url));
+        let narrow = Plan::default().remote("a", &section).build();
+        assert_eq!(code(&narrow, &good(&key), NOW).await, "algorithm_refused");
+        let world = world(&issuer);
+        for header_type in ["id_token+jwt", "dpop+jwt", "logout+jwt", ""] {
+            let profile = crate::token::Profile {
+                header_type,
+                ..crate::token::Profile::standard()
+            };
+            let token = key.token(&profile, &claims(A, json!({}))).unwrap();
+            assert_eq!(code(&world, &token, NOW).await, "claim_type");
+        }
+        assert_eq!(issuer.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_key_file_is_read_again_when_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jwks.json");
+        let (first, second) = (key(), key());
+        std::fs::write(&path, first.jwk().to_string()).unwrap();
+        let section =
+            format!("issuer = \"{A}\"\naudiences = \"any\"\njwks = {{ file = {path:?} }}");
+        let world = Plan::default().remote("a", &section).build();
+        assert_eq!(code(&world, &good(&first), NOW).await, "keys_unavailable");
+        let has = async |key: &Arc<SigningKey>| {
+            world.tick(NOW);
+            while code(&world, &good(key), NOW).await != "ok" {
+                tokio::task::yield_now().await;
+            }
+        };
+        has(&first).await;
+        std::fs::write(&path, second.public_pem().unwrap()).unwrap();
+        has(&second).await;
+        std::fs::remove_file(&path).unwrap();
+        world.tick(NOW);
+        assert_eq!(code(&world, &good(&second), later(90_000)).await, "ok");
+    }
+
+    #[tokio::test]
+    async fn a_reload_takes_the_keys_of_an_unchanged_issuer_over() {
+        let (issuer, key) = (FakeIssuer::start().await, key());
+        issuer.publish(&[&key]);
+        let world = world(&issuer);
+        assert_eq!(code(&world, &good(&key), NOW).await, "ok");
+        let chores = tokio::runtime::Handle::current();
+        let earlier = world.verifier.issuers();
+        for (toml, is_same) in [
+            (section(&issuer.url), true),
+            (
+                format!("{}\nclock_skew = \"1s\"", section(&issuer.url)),
+                false,
+            ),
+        ] {
+            let mut next = Issuers::default();
+            let settings = settings(&toml);
+            next.add_remote("a", &settings, &chores, Some(earlier))
+                .unwrap();
+            assert_eq!(next.states(NOW)[0].keys == 1, is_same);
+        }
+    }
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Dialect, nexushub, oauth2};
 use crate::issue::Registration;
@@ -201,8 +202,8 @@ impl LimitSettings {
 
 /// The path a mount lies at: `"/oauth"`, or `"/"`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-pub struct MountPath(String);
+#[serde(into = "String")]
+pub struct MountPath(#[serde(deserialize_with = "mount_path")] String);
 
 impl MountPath {
     /// Reads a path; the error is what to write instead.
@@ -233,14 +234,6 @@ impl MountPath {
     }
 }
 
-impl TryFrom<String> for MountPath {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
 impl From<MountPath> for String {
     fn from(path: MountPath) -> Self {
         path.to_string()
@@ -255,8 +248,7 @@ impl fmt::Display for MountPath {
 
 /// An issuer identifier: an `https` URL without query or fragment (RFC 8414 §2). On the own machine `http` will do.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-pub struct Identifier(String);
+pub struct Identifier(#[serde(deserialize_with = "identifier")] String);
 
 impl Identifier {
     /// Reads an identifier; the error is what to write instead.
@@ -285,18 +277,18 @@ impl Identifier {
     }
 }
 
-impl TryFrom<String> for Identifier {
-    type Error = String;
+// These read inside the newtype and not through `try_from`, so that a mistake is reported at the value.
 
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
+fn mount_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let path = MountPath::parse(&text).map_err(D::Error::custom)?;
+    Ok(path.0)
 }
 
-impl From<Identifier> for String {
-    fn from(identifier: Identifier) -> Self {
-        identifier.0
-    }
+fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let identifier = Identifier::parse(&text).map_err(D::Error::custom)?;
+    Ok(identifier.0)
 }
 
 /// The lifetime that was set, or the dialect's own.
@@ -310,7 +302,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::DIALECTS;
-    use crate::settings::Document;
+    use crate::settings::{Document, Place};
 
     #[test]
     fn a_mount_path_has_one_spelling() {
@@ -411,6 +403,8 @@ mod tests {
             "#,
         );
         assert_eq!(problems.len(), 4, "{problems:?}");
+        let whole_file = Place::Span(0..0);
+        assert!(problems.iter().all(|problem| problem.place != whole_file));
         assert!(read("path = \"/oauth\"").0.is_none());
     }
 }

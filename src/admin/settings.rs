@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
     /// Address and port of `/livez`, `/readyz`, `/startupz` and `/metrics`. Whoever reaches it may read them.
+    #[schemars(extend("format" = "socket-address"))]
     pub address: SocketAddr,
 }
 

@@ -13,6 +13,7 @@ use crate::settings::{ByteSize, Lifetime, Network, mode_or_table, mode_or_table_
 #[serde(deny_unknown_fields)]
 pub struct ListenerSettings {
     /// Address and port. `[::]:443` takes IPv4 as well.
+    #[schemars(extend("format" = "socket-address"))]
     pub address: SocketAddr,
     /// `"off"` for plain HTTP, `"dev"` for a certificate of an authority made on first use, or a table with files.
     #[serde(default, deserialize_with = "mode_or_table")]

@@ -18,7 +18,14 @@ pub(super) fn format(name: &str) -> Option<&'static Format> {
         .map(|(_, format)| format)
 }
 
-const FORMATS: [(&str, Format); 6] = [
+const FORMATS: [(&str, Format); 7] = [
+    (
+        "socket-address",
+        Format {
+            phrase: "an address and a port",
+            check: check_address,
+        },
+    ),
     (
         "lifetime",
         Format {
@@ -62,6 +69,12 @@ const FORMATS: [(&str, Format); 6] = [
         },
     ),
 ];
+
+fn check_address(text: &str) -> Result<(), String> {
+    let help =
+        |_| "write for example \"127.0.0.1:8443\", or \"[::]:443\" for all addresses".to_owned();
+    text.parse::<std::net::SocketAddr>().map(drop).map_err(help)
+}
 
 fn check_url(text: &str) -> Result<(), String> {
     let help = |_| "write a whole URL, for example \"https://api.example.com\"".to_owned();

@@ -20,7 +20,7 @@
 //! Promises: every mistake of every file is reported at once, each with its place and, where one can be guessed, the
 //! remedy; a secret is never part of a message. Only this folder reads the environment. It knows no section by name.
 //!
-//! Reading order: `unit`, `word`, `secret`, `problem`, `place`, `node`, `document`, `shape`, `format`, `report`.
+//! Reading order: `unit`, `word`, `secret`, `problem`, `place`, `node`, `document`, `schema`, `shape`, `format`, `report`.
 
 mod document;
 mod format;
@@ -28,6 +28,7 @@ mod node;
 mod place;
 mod problem;
 mod report;
+mod schema;
 mod secret;
 mod shape;
 mod unit;
@@ -37,7 +38,7 @@ pub use document::Document;
 pub use place::{Dotted, Place};
 pub use problem::{Problem, Severity, nearest};
 pub use report::Report;
+pub use schema::schema_of;
 pub use secret::{SecretError, SecretSource, variable};
-pub use shape::schema_of;
 pub use unit::{ByteSize, Lifetime, Rate, Share};
 pub use word::{FilePath, Network, OneOrMany, mode_or_table, mode_or_table_schema};

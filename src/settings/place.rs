@@ -27,6 +27,11 @@ impl Dotted {
         self.with(Step::Item(index))
     }
 
+    /// Whether this is `table`, or stands in it.
+    pub fn is_within(&self, table: &Self) -> bool {
+        self.0.starts_with(&table.0)
+    }
+
     pub(super) fn steps(&self) -> &[Step] {
         &self.0
     }
@@ -100,6 +105,14 @@ impl Place {
     /// The value at `path`.
     pub fn value(path: impl Into<Dotted>) -> Self {
         Self::Value(path.into())
+    }
+
+    /// The keys that lead here, if it was named by them.
+    pub fn path(&self) -> Option<&Dotted> {
+        match self {
+            Self::Key(path) | Self::Value(path) => Some(path),
+            Self::Nowhere | Self::Span(_) => None,
+        }
     }
 }
 

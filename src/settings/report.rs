@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::document::{Document, File, file_at};
-use super::{Place, Problem, Severity};
+use super::{Problem, Severity};
 
 /// Everything found wrong with a document, in the order of its lines.
 #[derive(Clone, Debug)]
@@ -224,10 +224,7 @@ impl Report {
             message: &problem.message,
             label: &problem.label,
             notes: &problem.notes,
-            path: match &problem.place {
-                Place::Key(path) | Place::Value(path) => Some(path.to_string()),
-                Place::Nowhere | Place::Span(_) => None,
-            },
+            path: problem.place.path().map(ToString::to_string),
             file: found.map(|(file, _)| file.name.as_str()),
             line: found.map(|(file, span)| file.line(span.start)),
             column: found.map(|(file, span)| file.column(span.start)),

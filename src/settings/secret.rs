@@ -35,7 +35,7 @@ pub struct SecretSource {
     pub credential: Option<String>,
     /// The secret itself. For trying things out: whoever reads the file has it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "mask")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("x-warn" = "whoever can read this file has the secret"))]
     pub literal: Option<Secret>,
 }
 

@@ -4,24 +4,17 @@
 //! of the settings: unknown keys, wrong types, missing keys, unknown words, malformed quantities. What does not fit is
 //! reported and left out; the rest is read, so that later checks can report too.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use std::ops::Range;
+
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::document::{Document, File, file_at};
 use super::format::format;
 use super::node::{Node, Table, Value};
+use super::schema::{fitting, kinds, range_of, schema_of, strings, words};
 use super::{Dotted, Place, Problem, nearest};
-
-/// The shape of a settings struct, without references: every part stands where it is used.
-pub fn schema_of<T: JsonSchema>() -> Schema {
-    let inline = |settings: &mut SchemaSettings| settings.inline_subschemas = true;
-    SchemaSettings::draft2020_12()
-        .with(inline)
-        .into_generator()
-        .into_root_schema_for::<T>()
-}
 
 impl Document {
     /// Reads the settings. What could not be read is reported, and left at its default or, in a table of names, left
@@ -39,20 +32,21 @@ impl Document {
                 Ok(settings) => return Some(settings),
                 Err(error) => error,
             };
-            let span = error.span?;
+            let path = leave_out(&mut root, &error.span?, &Dotted::default())?;
             // The walk has left out a required key: the table that lacks it goes too, without another word.
             if !error.message.starts_with("missing field") {
-                let problem = Problem::error(
-                    "TG0105",
-                    Place::Span(span.clone()),
-                    "this value does not fit",
-                );
-                problems.push(problem.help(error.message));
-            }
-            if !leave_out(&mut root, &span) {
-                return None;
+                problems.push(misfit(Place::Value(path), error.message));
             }
         }
+    }
+}
+
+/// What a setting's own type says of a value.
+fn misfit(place: Place, words: String) -> Problem {
+    if words.starts_with("write ") {
+        Problem::error("TG0105", place, "this value does not fit").help(words)
+    } else {
+        Problem::error("TG0105", place, words)
     }
 }
 
@@ -64,15 +58,16 @@ struct Walker<'a> {
 impl Walker<'_> {
     /// Reports what is wrong with `node`. Returns whether it can stay.
     fn hold(&mut self, node: &mut Node, schema: &Json, path: &Dotted) -> bool {
+        if let Some(words) = schema.get("x-warn").and_then(Json::as_str) {
+            self.problems
+                .push(Problem::warning("TG0108", Place::key(path), words));
+        }
         let Some(schema) = fitting(schema, &node.value) else {
-            self.report_wrong_type(node, schema);
+            self.wrong_type(node, schema, path);
             return false;
         };
         match &mut node.value {
-            Value::Table(table) => {
-                let span = node.span.clone();
-                self.hold_table(table, span, schema, path)
-            }
+            Value::Table(table) => self.hold_table(table, schema, path),
             Value::List(items) => {
                 let Some(item_schema) = schema.get("items") else {
                     return true;
@@ -84,19 +79,13 @@ impl Walker<'_> {
                 });
                 true
             }
-            Value::Text(_) => self.hold_text(node, schema),
-            Value::Integer(number) => self.hold_integer(*number, node.span.clone(), schema),
+            Value::Text(text) => self.hold_text(text, node.span.start, schema, path),
+            Value::Integer(number) => self.hold_integer(*number, schema, path),
             _ => true,
         }
     }
 
-    fn hold_table(
-        &mut self,
-        table: &mut Table,
-        span: std::ops::Range<usize>,
-        schema: &Json,
-        path: &Dotted,
-    ) -> bool {
+    fn hold_table(&mut self, table: &mut Table, schema: &Json, path: &Dotted) -> bool {
         let none = Map::new();
         let known = schema
             .get("properties")
@@ -106,108 +95,103 @@ impl Walker<'_> {
             .get("additionalProperties")
             .filter(|others| !others.is_boolean());
         let required: Vec<&str> = strings(schema.get("required")).collect();
-        for key in &required {
-            if !table.contains_key(*key) {
-                let message = format!("{} lacks `{key}`", in_words(path));
-                let problem = Problem::error("TG0103", Place::Span(span.clone()), message);
-                self.problems
-                    .push(problem.help(format!("add `{key} = ..`")));
-            }
+        for key in required.iter().filter(|key| !table.contains_key(**key)) {
+            let problem = Problem::error(
+                "TG0103",
+                Place::value(path),
+                format!("[{path}] lacks `{key}`"),
+            );
+            self.problems
+                .push(problem.help(format!("add `{key} = ..`")));
         }
         table.retain(|key, entry| {
             if let Some(schema) = known.get(key).or(others) {
                 return self.hold(&mut entry.node, schema, &path.key(key));
             }
-            let place = Place::Span(entry.key.clone());
-            self.problems.push(unknown_key(key, place, schema, path));
+            self.problems.push(unknown_key(key, schema, path));
             false
         });
-        self.hold_choice(table, &span, schema);
+        self.hold_choice(table, schema, path);
         required.iter().all(|key| table.contains_key(*key))
     }
 
     /// Some tables want exactly one of several keys.
-    fn hold_choice(&mut self, table: &Table, span: &std::ops::Range<usize>, schema: &Json) {
+    fn hold_choice(&mut self, table: &Table, schema: &Json, path: &Dotted) {
         let choices: Vec<&str> = strings(schema.get("x-one-of")).collect();
-        let mut chosen = choices.iter().filter_map(|key| table.get(*key));
-        if choices.is_empty() {
+        let chosen: Vec<&str> = choices
+            .iter()
+            .copied()
+            .filter(|key| table.contains_key(*key))
+            .collect();
+        if choices.is_empty() || chosen.len() == 1 {
             return;
         }
         let message = format!("exactly one of {} is wanted here", list(&choices));
-        match (chosen.next(), chosen.next()) {
-            (Some(_), None) => {}
-            (None, _) => {
-                self.problems
-                    .push(Problem::error("TG0103", Place::Span(span.clone()), message));
-            }
-            (Some(first), Some(second)) => {
-                let problem = Problem::error("TG0103", Place::Span(second.key.clone()), message);
-                self.problems
-                    .push(problem.see(Place::Span(first.key.clone()), "already chosen"));
-            }
-        }
+        let problem = match chosen.as_slice() {
+            [first, second, ..] => Problem::error("TG0103", Place::key(path.key(second)), message)
+                .see(Place::key(path.key(first)), "already chosen"),
+            _ => Problem::error("TG0103", Place::value(path), message),
+        };
+        self.problems.push(problem);
     }
 
-    fn hold_text(&mut self, node: &mut Node, schema: &Json) -> bool {
-        let Value::Text(text) = &mut node.value else {
-            return true;
-        };
+    fn hold_text(&mut self, text: &mut String, at: usize, schema: &Json, path: &Dotted) -> bool {
         let words = words(schema);
         if !words.is_empty() && !words.contains(&text.as_str()) {
             let remedy = match nearest(text, words.iter().copied()) {
                 Some(word) => format!("write \"{word}\""),
                 None => format!("write one of {}", list(&words)),
             };
-            let message = format!("unknown word \"{text}\"");
-            let problem = Problem::error("TG0104", Place::Span(node.span.clone()), message);
+            let problem = Problem::error(
+                "TG0104",
+                Place::value(path),
+                format!("unknown word \"{text}\""),
+            );
             self.problems.push(problem.help(remedy));
             return false;
         }
-        match schema.get("format").and_then(Json::as_str) {
-            Some("path") => {
-                if let Some(file) = file_at(self.files, node.span.start) {
-                    *text = file.folder.join(&*text).to_string_lossy().into_owned();
-                }
-                true
+        let name = schema
+            .get("format")
+            .and_then(Json::as_str)
+            .unwrap_or_default();
+        if name == "path" {
+            if let Some(file) = file_at(self.files, at) {
+                *text = file.folder.join(&*text).to_string_lossy().into_owned();
             }
-            Some(name) => {
-                let Some(format) = format(name) else {
-                    return true;
-                };
-                let Err(remedy) = (format.check)(text) else {
-                    return true;
-                };
-                let message = format!("expected {}, found \"{text}\"", format.phrase);
-                let problem = Problem::error("TG0105", Place::Span(node.span.clone()), message);
-                self.problems.push(problem.help(remedy));
-                false
-            }
-            None => true,
+            return true;
         }
+        let Some(format) = format(name) else {
+            return true;
+        };
+        let Err(remedy) = (format.check)(text) else {
+            return true;
+        };
+        let message = format!("expected {}, found \"{text}\"", format.phrase);
+        self.problems
+            .push(Problem::error("TG0105", Place::value(path), message).help(remedy));
+        false
     }
 
-    fn hold_integer(&mut self, number: i64, span: std::ops::Range<usize>, schema: &Json) -> bool {
-        let bound = |name| schema.get(name).and_then(Json::as_i64);
-        let (least, most) = range_of(schema, bound("minimum"), bound("maximum"));
+    fn hold_integer(&mut self, number: i64, schema: &Json, path: &Dotted) -> bool {
+        let (least, most) = range_of(schema);
         if (least..=most).contains(&number) {
             return true;
         }
+        let remedy = match most {
+            i64::MAX => format!("write at least {least}"),
+            most if most == least => format!("write {least}"),
+            most => format!("write a number from {least} to {most}"),
+        };
         let problem = Problem::error(
             "TG0106",
-            Place::Span(span),
+            Place::value(path),
             format!("{number} is out of range"),
         );
-        let remedy = if most == i64::MAX {
-            format!("write at least {least}")
-        } else {
-            format!("write a number from {least} to {most}")
-        };
         self.problems.push(problem.help(remedy));
         false
     }
 
-    fn report_wrong_type(&mut self, node: &Node, schema: &Json) {
-        let found = node.value.kind();
+    fn wrong_type(&mut self, node: &Node, schema: &Json, path: &Dotted) {
         let format = schema.get("format").and_then(Json::as_str).and_then(format);
         let remedy = match (&node.value, format) {
             (Value::Integer(number), Some(format)) => (format.check)(&number.to_string()).err(),
@@ -220,14 +204,14 @@ impl Walker<'_> {
             || kinds(schema).join(" or "),
             |format| format.phrase.to_owned(),
         );
-        let message = format!("expected {expected}, found {found}");
-        let place = Place::Span(node.span.clone());
+        let message = format!("expected {expected}, found {}", node.value.kind());
         self.problems
-            .push(Problem::error("TG0101", place, message).help_if(remedy));
+            .push(Problem::error("TG0101", Place::value(path), message).help_if(remedy));
     }
 }
 
-fn unknown_key(key: &str, place: Place, schema: &Json, path: &Dotted) -> Problem {
+fn unknown_key(key: &str, schema: &Json, path: &Dotted) -> Problem {
+    let place = Place::key(path.key(key));
     let renamed = schema
         .get("x-renamed")
         .and_then(|table| table.get(key))
@@ -236,9 +220,10 @@ fn unknown_key(key: &str, place: Place, schema: &Json, path: &Dotted) -> Problem
         let message = format!("`{key}` is now `{now}`");
         return Problem::error("TG0107", place, message).help(format!("write `{now}`"));
     }
-    let message = match path.to_string().as_str() {
-        "" => format!("unknown section or key `{key}`"),
-        table => format!("unknown key `{key}` in [{table}]"),
+    let message = if *path == Dotted::default() {
+        format!("unknown section or key `{key}`")
+    } else {
+        format!("unknown key `{key}` in [{path}]")
     };
     let known = schema.get("properties").and_then(Json::as_object);
     let known: Vec<&str> = known
@@ -251,98 +236,6 @@ fn unknown_key(key: &str, place: Place, schema: &Json, path: &Dotted) -> Problem
     }
 }
 
-/// The part of the schema that values of this kind are held against, if any kind fits.
-fn fitting<'a>(schema: &'a Json, value: &Value) -> Option<&'a Json> {
-    match branches(schema) {
-        Some(branches) => branches.iter().find_map(|branch| fitting(branch, value)),
-        None if types(schema).is_empty() => Some(schema),
-        None => types(schema)
-            .iter()
-            .any(|name| fits(name, value))
-            .then_some(schema),
-    }
-}
-
-fn fits(name: &str, value: &Value) -> bool {
-    match value {
-        Value::Text(_) => name == "string",
-        Value::Integer(_) => name == "integer" || name == "number",
-        Value::Float(_) => name == "number",
-        Value::Boolean(_) => name == "boolean",
-        Value::List(_) => name == "array",
-        Value::Table(_) => name == "object",
-        Value::Date(_) => false,
-    }
-}
-
-/// The alternatives of a schema. A list of words that each have a sentence is one string, not many alternatives.
-fn branches(schema: &Json) -> Option<&Vec<Json>> {
-    schema.get("anyOf").and_then(Json::as_array)
-}
-
-/// The types a schema takes, leaving aside `null`, which TOML has not.
-fn types(schema: &Json) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Json::String(name)) => vec![name],
-        Some(names) => strings(Some(names))
-            .filter(|name| *name != "null")
-            .collect(),
-        None if !words(schema).is_empty() => vec!["string"],
-        None => Vec::new(),
-    }
-}
-
-/// The types a schema takes, in the words of an operator.
-fn kinds(schema: &Json) -> Vec<&'static str> {
-    let mut kinds = match branches(schema) {
-        Some(branches) => branches.iter().flat_map(kinds).collect(),
-        None => types(schema)
-            .into_iter()
-            .filter_map(kind)
-            .collect::<Vec<_>>(),
-    };
-    kinds.dedup();
-    kinds
-}
-
-fn kind(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "string" => "a string",
-        "integer" => "an integer",
-        "number" => "a number",
-        "boolean" => "true or false",
-        "array" => "a list",
-        "object" => "a table",
-        _ => return None,
-    })
-}
-
-/// The words a schema takes, if it takes only some. Enums whose words each have a sentence come as alternatives.
-fn words(schema: &Json) -> Vec<&str> {
-    let alternatives = schema.get("oneOf").and_then(Json::as_array);
-    let own = strings(schema.get("enum")).chain(schema.get("const").and_then(Json::as_str));
-    own.chain(alternatives.into_iter().flatten().flat_map(words))
-        .collect()
-}
-
-/// The smallest and the largest integer a schema takes.
-fn range_of(schema: &Json, least: Option<i64>, most: Option<i64>) -> (i64, i64) {
-    let width = match schema.get("format").and_then(Json::as_str) {
-        Some("uint8") => i64::from(u8::MAX),
-        Some("uint16") => i64::from(u16::MAX),
-        Some("uint32") => i64::from(u32::MAX),
-        _ => i64::MAX,
-    };
-    (least.unwrap_or(i64::MIN), most.unwrap_or(width))
-}
-
-fn strings(list: Option<&Json>) -> impl Iterator<Item = &str> {
-    list.and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Json::as_str)
-}
-
 fn list(names: &[&str]) -> String {
     names
         .iter()
@@ -351,30 +244,33 @@ fn list(names: &[&str]) -> String {
         .join(", ")
 }
 
-fn in_words(path: &Dotted) -> String {
-    match path.to_string().as_str() {
-        "" => "the file".to_owned(),
-        table => format!("[{table}]"),
-    }
-}
-
-/// Takes what stands at `span` out of the tree. Returns whether it was there to be taken.
-fn leave_out(node: &mut Node, span: &std::ops::Range<usize>) -> bool {
+/// Takes what stands at `span` out of the tree. Returns its path, if it was there to be taken.
+fn leave_out(node: &mut Node, span: &Range<usize>, path: &Dotted) -> Option<Dotted> {
     match &mut node.value {
         Value::Table(table) => {
-            let before = table.len();
-            table.retain(|_, entry| entry.node.span != *span);
-            table.len() < before
-                || table
-                    .values_mut()
-                    .any(|entry| leave_out(&mut entry.node, span))
+            let found = table
+                .iter()
+                .find(|(_, entry)| entry.node.span == *span)
+                .map(|(key, _)| key.clone());
+            if let Some(key) = found {
+                table.remove(&key);
+                return Some(path.key(&key));
+            }
+            table
+                .iter_mut()
+                .find_map(|(key, entry)| leave_out(&mut entry.node, span, &path.key(key)))
         }
         Value::List(items) => {
-            let before = items.len();
-            items.retain(|item| item.span != *span);
-            items.len() < before || items.iter_mut().any(|item| leave_out(item, span))
+            if let Some(index) = items.iter().position(|item| item.span == *span) {
+                items.remove(index);
+                return Some(path.item(index));
+            }
+            items
+                .iter_mut()
+                .enumerate()
+                .find_map(|(index, item)| leave_out(item, span, &path.item(index)))
         }
-        _ => false,
+        _ => None,
     }
 }
 

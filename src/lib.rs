@@ -31,9 +31,9 @@
 //! target, only [`verify`] an identity, only [`permit`] a permit, and [`forward`] sends nothing without one.
 
 pub mod admin;
+pub mod config;
 pub mod dialect;
 pub mod forward;
-pub mod gate;
 pub mod issue;
 pub mod listen;
 pub mod net;

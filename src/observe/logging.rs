@@ -63,10 +63,17 @@ impl Format {
     }
 }
 
+impl LogSettings {
+    /// What `level` lets through, or why it is none.
+    pub fn filter(&self) -> Result<EnvFilter, String> {
+        EnvFilter::try_new(&self.level)
+            .map_err(|error| format!("`{}` is not a level: {error}", self.level))
+    }
+}
+
 /// Starts the program's own log. A second start in one process changes nothing.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .map_err(|error| format!("`{}` is not a level: {error}", settings.level))?;
+    let filter = settings.filter()?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

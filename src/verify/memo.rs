@@ -6,10 +6,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Identity;
+use crate::settings::ByteSize;
 use crate::token::{Digest, DigestHasher, Timestamp};
+
+/// `[cache]`: what is remembered.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheSettings {
+    /// Verified tokens, each until it expires.
+    pub tokens: TokenCacheSettings,
+}
+
+/// How much is remembered of verified tokens.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenCacheSettings {
+    /// The memory they may take. Where it is full, those used least make room.
+    pub capacity: ByteSize,
+}
+
+impl Default for TokenCacheSettings {
+    fn default() -> Self {
+        Self {
+            capacity: ByteSize::mib(64),
+        }
+    }
+}
 
 /// Verified tokens, shared by all connections and kept over reloads. Cloning gives another hand on the same cache.
 #[derive(Clone)]

@@ -31,6 +31,6 @@ pub use identity::{ClaimValue, Identity};
 pub use issuer::settings::{IssuerSettings, Kind, OnOutage};
 pub use issuer::{IssuerId, IssuerSet, IssuerState, Issuers, Local};
 pub use keys::{KeySet, KeySetError};
-pub use memo::{Memo, TokenCache};
+pub use memo::{CacheSettings, Memo, TokenCache, TokenCacheSettings};
 pub use verifier::{Accepted, Source, Verifier};
 pub use wanted::{ClaimId, Wanted};

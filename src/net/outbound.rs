@@ -186,6 +186,11 @@ const POOL_SIZE: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::runtime::Handle;
+
     use super::*;
 
     #[test]
@@ -217,5 +222,70 @@ mod tests {
         assert!(issuer.named_here("https://keys.example.com/").is_ok());
         let local = Address::parse("http://127.0.0.1:1/").unwrap();
         assert!(local.named_here("http://127.0.0.1:2/keys").is_ok());
+    }
+
+    /// A TLS server that certifies itself and says these bytes to whoever asks, once; with them its certificate.
+    async fn server(says: Vec<u8>) -> (String, tempfile::NamedTempFile) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), made.cert.pem()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "https://localhost:{}/",
+            listener.local_addr().unwrap().port()
+        );
+        Handle::current().spawn(async move {
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(&says).await;
+            // Stays until the peer goes.
+            let _ = stream.read(&mut request).await;
+        });
+        (url, file)
+    }
+
+    async fn ask(outbound: &Outbound, url: &str) -> Result<Response<Bytes>, OutboundError> {
+        let request = Request::get(url).body(Full::default()).unwrap();
+        outbound.send(request, Duration::from_millis(500)).await
+    }
+
+    #[tokio::test]
+    async fn an_issuer_is_believed_by_its_authority_alone() {
+        let says = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec();
+        let (url, ca) = server(says.clone()).await;
+        let outbound = Outbound::new(Some(ca.path())).unwrap();
+        assert_eq!(ask(&outbound, &url).await.unwrap().body(), "ok");
+        let (other, _) = server(says).await;
+        let refused = ask(&outbound, &other).await;
+        assert!(matches!(refused, Err(OutboundError::Exchange(_))));
+    }
+
+    #[tokio::test]
+    async fn is_05_an_answer_that_is_late_or_large_is_none() {
+        let late = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no".to_vec();
+        let (url, ca) = server(late).await;
+        let answer = ask(&Outbound::new(Some(ca.path())).unwrap(), &url).await;
+        assert!(matches!(
+            answer,
+            Err(OutboundError::Deadline(_) | OutboundError::Body(_))
+        ));
+        let large = b"HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n".to_vec();
+        let (url, ca) = server(large).await;
+        let answer = ask(&Outbound::new(Some(ca.path())).unwrap(), &url).await;
+        assert!(matches!(
+            answer,
+            Err(OutboundError::Body(BodyError::TooLarge))
+        ));
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Handshake {
 }
 
 /// The counters of all listeners, as metrics.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tallies(pub Vec<Arc<Tally>>);
 
 impl Tally {

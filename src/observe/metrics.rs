@@ -67,11 +67,12 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the Prometheus text format.
-    pub fn render(&self, dropped_lines: u64) -> Result<String, fmt::Error> {
+    /// All metrics in the Prometheus text format, with what somebody else counts.
+    pub fn render(&self, dropped_lines: u64, others: impl Collector) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Requests(Arc::clone(&self.0))));
         registry.register_collector(Box::new(Own { dropped_lines }));
+        registry.register_collector(Box::new(others));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
@@ -290,7 +291,7 @@ mod tests {
         };
         metrics.count(0, &series, Duration::from_micros(40));
         metrics.count(1, &series, Duration::from_millis(40));
-        let text = metrics.render(3).unwrap();
+        let text = metrics.render(3, Own { dropped_lines: 0 }).unwrap();
         assert!(
             text.contains("http_server_request_duration_seconds_count{"),
             "{text}"

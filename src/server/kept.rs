@@ -1,0 +1,88 @@
+//! What outlives a configuration: the store, the keys, the mint.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::StartError;
+use crate::config::Config;
+use crate::dialect::Mount;
+use crate::issue::{Accounts, Clients, Hashing, LocalIssuer, MasterKey, Mint, open_keyring};
+use crate::store::Store;
+use crate::token::Timestamp;
+
+/// What outlives a configuration. Commands that act on the store open it too, beside a running server.
+#[derive(Debug)]
+pub struct Kept {
+    /// What must survive a restart.
+    pub store: Store,
+    /// The programs that may ask for tokens.
+    pub clients: Clients,
+    /// The people who may.
+    pub accounts: Accounts,
+    /// The part that answers asks.
+    pub mint: Mint,
+    /// The mounts by name: a dialect at a place, and ourselves as the issuer of its tokens.
+    pub mounts: BTreeMap<String, Arc<Mount>>,
+}
+
+impl Kept {
+    /// Opens everything, and makes what a first run needs: data folder, master key, store, signing keys.
+    pub async fn open(config: &Config, now: Timestamp) -> Result<Self, StartError> {
+        let data_dir = config.data_dir();
+        make_folder(data_dir)?;
+        let secret = config
+            .server
+            .master_key
+            .resolve()
+            .map_err(StartError::MasterKey)?;
+        let master = MasterKey::read(&secret)?;
+        let store = Store::open(&config.store, data_dir)
+            .await
+            .map_err(StartError::Store)?;
+        let clients = Clients::open(&config.client, store.clone()).await?;
+        let hashing = Hashing::start(&config.passwords)?;
+        let mint = Mint::new(store.clone(), clients.clone(), hashing.clone(), &master)?;
+        let accounts = Accounts::new(store.clone(), hashing);
+        let mut mounts = BTreeMap::new();
+        for (name, settings) in &config.dialect {
+            let url = config.mount_url(settings);
+            let dialect = settings.dialect(&url);
+            let identifier = settings
+                .issuer
+                .as_ref()
+                .map_or(url, |issuer| issuer.as_str().to_owned());
+            let profile = dialect.profile().clone();
+            let issuer = LocalIssuer {
+                name: Arc::from(name.as_str()),
+                audience: identifier.clone(),
+                identifier,
+                keyring: open_keyring(&store, name, profile.algorithm, &master, now).await?,
+                profile,
+                register: settings.registration(),
+            };
+            let mount = Mount::new(dialect, issuer, mint.clone(), settings.prefix());
+            mounts.insert(name.clone(), Arc::new(mount));
+        }
+        Ok(Self {
+            store,
+            clients,
+            accounts,
+            mint,
+            mounts,
+        })
+    }
+}
+
+/// The data folder holds keys and the store: nobody else's to read.
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| StartError::DataFolder {
+        path: path.to_owned(),
+        source,
+    })
+}

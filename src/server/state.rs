@@ -1,0 +1,93 @@
+//! Whether the server is fit for traffic, and what it has counted: for whoever probes and scrapes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::admin::{self, AdminSettings, Check, Health};
+use crate::listen::{ListenError, Listening, Tallies};
+use crate::observe::{Journal, Observer};
+use crate::store::Store;
+use crate::token::TimeSource;
+use crate::verify::Issuers;
+
+/// Whether the server is fit for traffic. Cloning gives another view of the same server.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    phase: Arc<AtomicU8>,
+    store: Store,
+    issuers: Arc<Issuers>,
+    time: TimeSource,
+}
+
+const STARTING: u8 = 0;
+const OPEN: u8 = 1;
+const CLOSING: u8 = 2;
+
+impl State {
+    /// A server that is still starting.
+    pub(super) fn new(store: Store, issuers: Arc<Issuers>, time: TimeSource) -> Self {
+        Self {
+            phase: Arc::new(AtomicU8::new(STARTING)),
+            store,
+            issuers,
+            time,
+        }
+    }
+
+    /// The listeners accept.
+    pub(super) fn is_open(&self) {
+        self.phase.store(OPEN, Ordering::Relaxed);
+    }
+
+    /// The server stops: send no more traffic.
+    pub(super) fn is_closing(&self) {
+        self.phase.store(CLOSING, Ordering::Relaxed);
+    }
+
+    /// Answers probes and scrapes.
+    pub(super) fn serve(
+        &self,
+        settings: &AdminSettings,
+        observer: &Arc<Observer>,
+        tallies: Tallies,
+    ) -> Result<Listening, ListenError> {
+        let (state, observer) = (self.clone(), Arc::clone(observer));
+        let health = move || {
+            let state = state.clone();
+            async move { state.health().await }
+        };
+        let metrics = move || {
+            let dropped = observer.journal.as_ref().map_or(0, Journal::dropped);
+            observer
+                .metrics
+                .render(dropped, tallies.clone())
+                .unwrap_or_default()
+        };
+        admin::start(settings, health, metrics)
+    }
+
+    async fn health(&self) -> Health {
+        let phase = self.phase.load(Ordering::Relaxed);
+        let listeners = match phase {
+            OPEN => Ok(()),
+            STARTING => Err("starting".to_owned()),
+            _ => Err("stopping".to_owned()),
+        };
+        let store = self.store.ping().await.map_err(|error| error.to_string());
+        let keys = self.issuers.are_ready(self.time.now());
+        let issuers = if keys {
+            Ok(())
+        } else {
+            Err("an issuer that is required at start has no keys yet".to_owned())
+        };
+        let checks = vec![
+            Check::new("listeners", listeners),
+            Check::new("store", store),
+            Check::new("issuers", issuers),
+        ];
+        Health {
+            started: phase != STARTING,
+            checks,
+        }
+    }
+}

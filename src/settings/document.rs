@@ -169,7 +169,11 @@ impl Document {
                 format!("not TOML: {}", error.message()),
             ));
         }
-        table_from_toml(table.into_inner(), start)
+        let table = table_from_toml(table.into_inner(), start);
+        if let Some(file) = self.files.last_mut() {
+            mask(&table, file);
+        }
+        table
     }
 
     fn node(&self, path: &Dotted) -> Option<&Node> {
@@ -239,6 +243,26 @@ impl File {
     fn before(&self, position: usize) -> &str {
         let end = position.saturating_sub(self.start).min(self.text.len());
         self.text.get(..end).unwrap_or_default()
+    }
+}
+
+/// Blanks the secrets that are written in a file, so that no drawing of its lines shows them.
+fn mask(table: &Table, file: &mut File) {
+    for (key, entry) in table {
+        match &entry.node.value {
+            Value::Table(inner) => mask(inner, file),
+            Value::Text(_) if key == "literal" => {
+                let span = entry.node.span.start - file.start..entry.node.span.end - file.start;
+                if let Some(secret) = file.text.get(span.clone()) {
+                    let blank: String = secret
+                        .bytes()
+                        .map(|byte| if byte == b'\n' { '\n' } else { '*' })
+                        .collect();
+                    file.text.replace_range(span, &blank);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
-use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -140,10 +142,11 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Boolean(flag) => visitor.visit_bool(*flag),
-            Value::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
-            Value::Table(table) => visitor.visit_map(MapDeserializer::new(
-                table.iter().map(|(key, entry)| (key.as_str(), &entry.node)),
-            )),
+            Value::List(items) => visitor.visit_seq(Items(items.iter())),
+            Value::Table(table) => visitor.visit_map(Entries {
+                rest: table.iter(),
+                next: None,
+            }),
         };
         result.map_err(|error| self.placed(error))
     }
@@ -181,22 +184,65 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Mismatch> for &'de Node {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
 impl Node {
-    /// The error, at this value unless something within it is to blame. A newtype's `try_from` fails after its value
-    /// has been read, so the value is the innermost place that saw the error pass.
+    /// The error, at this value unless something within it is to blame.
     fn placed(&self, error: Mismatch) -> Mismatch {
         Mismatch {
             span: error.span.or_else(|| Some(self.span.clone())),
             ..error
         }
+    }
+
+    /// What `seed` makes of this value. A newtype finds fault with its value only after that was read, so the fault is
+    /// given its place out here.
+    fn feed<'de, S: DeserializeSeed<'de>>(&'de self, seed: S) -> Result<S::Value, Mismatch> {
+        seed.deserialize(self).map_err(|error| self.placed(error))
+    }
+}
+
+/// The values of a list, one by one.
+struct Items<'de>(std::slice::Iter<'de, Node>);
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Mismatch;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Mismatch> {
+        self.0.next().map(|item| item.feed(seed)).transpose()
+    }
+}
+
+/// The entries of a table, one by one.
+struct Entries<'de> {
+    rest: std::collections::btree_map::Iter<'de, String, Entry>,
+    next: Option<&'de Node>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Mismatch;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Mismatch> {
+        let Some((key, entry)) = self.rest.next() else {
+            return Ok(None);
+        };
+        self.next = Some(&entry.node);
+        let key: StrDeserializer<'_, Mismatch> = key.as_str().into_deserializer();
+        seed.deserialize(key)
+            .map(Some)
+            .map_err(|error| entry.node.placed(error))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mismatch> {
+        let node = self
+            .next
+            .take()
+            .ok_or_else(|| Mismatch::custom("a value without its key"))?;
+        node.feed(seed)
     }
 }
 

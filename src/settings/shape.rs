@@ -95,7 +95,23 @@ impl Walker<'_> {
             .get("additionalProperties")
             .filter(|others| !others.is_boolean());
         let required: Vec<&str> = strings(schema.get("required")).collect();
-        for key in required.iter().filter(|key| !table.contains_key(**key)) {
+        let missing: Vec<&str> = required
+            .iter()
+            .copied()
+            .filter(|key| !table.contains_key(*key))
+            .collect();
+        let mut meant = Vec::new();
+        table.retain(|key, entry| {
+            if let Some(schema) = known.get(key).or(others) {
+                return self.hold(&mut entry.node, schema, &path.key(key));
+            }
+            let guess = nearest(key, known.keys().map(String::as_str));
+            self.problems.push(unknown_key(key, guess, schema, path));
+            meant.extend(guess);
+            false
+        });
+        // A key that is only misspelt has been complained of already.
+        for key in missing.iter().filter(|key| !meant.contains(key)) {
             let problem = Problem::error(
                 "TG0103",
                 Place::value(path),
@@ -104,13 +120,6 @@ impl Walker<'_> {
             self.problems
                 .push(problem.help(format!("add `{key} = ..`")));
         }
-        table.retain(|key, entry| {
-            if let Some(schema) = known.get(key).or(others) {
-                return self.hold(&mut entry.node, schema, &path.key(key));
-            }
-            self.problems.push(unknown_key(key, schema, path));
-            false
-        });
         self.hold_choice(table, schema, path);
         required.iter().all(|key| table.contains_key(*key))
     }
@@ -210,7 +219,7 @@ impl Walker<'_> {
     }
 }
 
-fn unknown_key(key: &str, schema: &Json, path: &Dotted) -> Problem {
+fn unknown_key(key: &str, guess: Option<&str>, schema: &Json, path: &Dotted) -> Problem {
     let place = Place::key(path.key(key));
     let renamed = schema
         .get("x-renamed")
@@ -225,15 +234,17 @@ fn unknown_key(key: &str, schema: &Json, path: &Dotted) -> Problem {
     } else {
         format!("unknown key `{key}` in [{path}]")
     };
+    let problem = Problem::error("TG0102", place, message);
+    if let Some(name) = guess {
+        return problem.help(format!("write `{name}`"));
+    }
     let known = schema.get("properties").and_then(Json::as_object);
     let known: Vec<&str> = known
-        .map(|known| known.keys().map(String::as_str).collect())
-        .unwrap_or_default();
-    let problem = Problem::error("TG0102", place, message);
-    match nearest(key, known.iter().copied()) {
-        Some(name) => problem.help(format!("write `{name}`")),
-        None => problem.note(format!("known here: {}", list(&known))),
-    }
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    problem.note(format!("known here: {}", list(&known)))
 }
 
 fn list(names: &[&str]) -> String {

@@ -36,9 +36,7 @@ fn table(text: &mut String, path: &Dotted, schema: &Json, is_live: bool) {
     for (key, schema) in keys {
         let path = path.key(key);
         let sample = sample(&path);
-        if path.to_string() != *key || sample.is_none() {
-            comment(text, schema);
-        }
+        comment(text, schema);
         let mark = if is_live && (is_required(key) || sample.is_some()) {
             ""
         } else {
@@ -57,12 +55,21 @@ fn table(text: &mut String, path: &Dotted, schema: &Json, is_live: bool) {
         } else {
             path
         };
-        text.push('\n');
-        comment(text, outer);
-        let is_live = is_live && (is_named || path.to_string() == *key);
-        let _ = writeln!(text, "{}[{path}]", if is_live { "" } else { "#" });
+        // Within one of many, a table that is not needed would only be in the way.
+        let is_live = is_live && path.to_string().matches('.').count() < 2;
+        if has_keys(schema) {
+            text.push('\n');
+            comment(text, outer);
+            let _ = writeln!(text, "{}[{path}]", if is_live { "" } else { "#" });
+        }
         table(text, &path, schema, is_live);
     }
+}
+
+/// Whether a table holds anything but tables.
+fn has_keys(schema: &Json) -> bool {
+    let properties = schema.get("properties").and_then(Json::as_object);
+    properties.is_some_and(|all| all.values().any(|schema| inner_table(schema).is_none()))
 }
 
 /// The table that a key holds, and whether that is one of many by name. Where exactly one of its keys is wanted, a
@@ -124,6 +131,9 @@ fn shown(schema: &Json) -> String {
     if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
         return in_toml(default);
     }
+    if let Some(default) = told(schema) {
+        return default;
+    }
     let kind = schema.get("type").map(|kind| {
         kind.as_array()
             .and_then(|kinds| kinds.first())
@@ -145,6 +155,17 @@ fn shown(schema: &Json) -> String {
         _ => "\"..\"",
     };
     example.unwrap_or(text).to_owned()
+}
+
+/// A default that depends on other settings is told in words: `Default: "10m" for ..`.
+fn told(schema: &Json) -> Option<String> {
+    let words = schema.get("description").and_then(Json::as_str)?;
+    let (_, default) = words.split_once("Default: ")?;
+    let (value, _) = default
+        .trim_start_matches('`')
+        .strip_prefix('"')?
+        .split_once('"')?;
+    Some(format!("\"{value}\""))
 }
 
 fn in_toml(value: &Json) -> String {
@@ -197,9 +218,8 @@ const NAMES: [(&str, &str); 6] = [
     ("client", "shop"),
 ];
 
-const SAMPLES: [(&str, &str); 11] = [
+const SAMPLES: [(&str, &str); 10] = [
     ("listener.public.address", "\"127.0.0.1:8443\""),
-    ("listener.public.tls.mode", "\"dev\""),
     ("upstream.orders.url", "\"http://127.0.0.1:3000\""),
     ("issuer.corp.kind", "\"jwt\""),
     ("issuer.corp.issuer", "\"https://id.example.com/\""),

@@ -35,3 +35,4 @@ pub use issuer::{LocalIssuer, Registration};
 pub use master::MasterKey;
 pub use mint::Mint;
 pub use rotate::open_keyring;
+pub use sign::{Bearer, sign_by_hand};

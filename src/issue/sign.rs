@@ -6,18 +6,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::audit::{self, Who};
 use super::{IssueError, LocalIssuer, random};
 use crate::token::{Scope, Secret, Timestamp};
 
 /// Whom a token is for, and what it permits.
 #[derive(Clone, Debug)]
-pub(super) struct Bearer<'a> {
+pub struct Bearer<'a> {
     /// Whose token it is.
-    pub(super) subject: &'a str,
+    pub subject: &'a str,
     /// The program that asked for it, if one did.
-    pub(super) client: Option<&'a str>,
+    pub client: Option<&'a str>,
     /// What it permits.
-    pub(super) scope: Scope,
+    pub scope: Scope,
 }
 
 /// A signed access token.
@@ -27,6 +28,24 @@ pub(super) struct Signed {
     /// Its `jti`, if its profile has one.
     pub(super) id: Option<String>,
     pub(super) expires_in: Duration,
+}
+
+/// Signs an access token that the operator asked for, and tells the audit log.
+pub fn sign_by_hand(
+    bearer: &Bearer<'_>,
+    issuer: &LocalIssuer,
+    now: Timestamp,
+) -> Result<Secret, IssueError> {
+    let signed = sign(bearer, issuer, now)?;
+    let who = Who::Name(bearer.subject.to_owned());
+    audit::token_issued(
+        &issuer.name,
+        "operator",
+        &who,
+        signed.id.as_deref(),
+        &bearer.scope,
+    );
+    Ok(signed.token)
 }
 
 /// Signs an access token with the issuer's key.

@@ -28,7 +28,7 @@ mod wanted;
 
 pub use error::{AskError, SetupError, VerifyError};
 pub use identity::{ClaimValue, Identity};
-pub use issuer::settings::{IssuerSettings, Kind, OnOutage};
+pub use issuer::settings::{IssuerSettings, JwksSettings, Kind, OnOutage};
 pub use issuer::{IssuerId, IssuerSet, IssuerState, Issuers, Local};
 pub use keys::{KeySet, KeySetError};
 pub use memo::{CacheSettings, Memo, TokenCache, TokenCacheSettings};

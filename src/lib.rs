@@ -31,6 +31,7 @@
 //! target, only [`verify`] an identity, only [`permit`] a permit, and [`forward`] sends nothing without one.
 
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod forward;

@@ -1,6 +1,7 @@
 //! One HTTPS request of the tour, and the `curl` line that repeats it.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,9 +47,17 @@ pub(super) struct Call {
 #[derive(Clone, Debug)]
 enum Credential {
     Nothing,
-    Token(Secret),
-    /// A client's name, its secret, and the file that holds it, so that the line need not show it.
-    Client(&'static str, Secret, PathBuf),
+    /// A token.
+    Token(Filed),
+    /// A client's name and secret.
+    Client(&'static str, Filed),
+}
+
+/// A secret, and the file that holds it, so that a line for the shell need not show it.
+#[derive(Clone, Debug)]
+pub(super) struct Filed {
+    pub(super) secret: Secret,
+    pub(super) file: PathBuf,
 }
 
 /// What came back.
@@ -78,10 +87,17 @@ impl Caller {
 
     /// Sends a request on a connection of its own.
     pub(super) async fn send(&self, call: &Call) -> Result<Reply, CallError> {
-        let stream = TcpStream::connect(self.address).await.map_err(CallError::Reach)?;
-        let name = ServerName::try_from(HOST_NAME).map_err(io::Error::other).map_err(CallError::Reach)?;
+        let stream = TcpStream::connect(self.address)
+            .await
+            .map_err(CallError::Reach)?;
+        let name = ServerName::try_from(HOST_NAME)
+            .map_err(io::Error::other)
+            .map_err(CallError::Reach)?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
-        let stream = connector.connect(name, stream).await.map_err(CallError::Reach)?;
+        let stream = connector
+            .connect(name, stream)
+            .await
+            .map_err(CallError::Reach)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         self.tasks.spawn(async move {
             if let Err(error) = connection.await {
@@ -97,23 +113,25 @@ impl Caller {
 
     /// The line that repeats a request in a shell.
     pub(super) fn curl(&self, call: &Call) -> String {
-        let mut line = format!("curl -sS --cacert {}", self.authority.display());
+        let authority = quoted(&self.authority.display().to_string());
+        let mut words = vec![format!("curl -sS --cacert {authority}")];
         match &call.credential {
             Credential::Nothing => {}
             Credential::Token(token) => {
-                line += &format!(" -H 'Authorization: Bearer {}'", token.reveal());
+                words.push(format!("-H \"Authorization: Bearer {}\"", token.shell()));
             }
-            Credential::Client(name, _, file) => {
-                line += &format!(" -u \"{name}:$(cat {})\"", file.display());
+            Credential::Client(name, secret) => {
+                words.push(format!("-u \"{name}:{}\"", secret.shell()));
             }
         }
         if let Some((kind, body)) = &call.body {
             if *kind != FORM {
-                line += &format!(" -H 'Content-Type: {kind}'");
+                words.push(format!("-H 'Content-Type: {kind}'"));
             }
-            line += &format!(" -d '{body}'");
+            words.push(format!("-d {}", quoted(body)));
         }
-        line + &format!(" {}", self.url(&call.path))
+        words.push(self.url(&call.path));
+        words.join(" ")
     }
 
     /// The address of a path, as a person would write it.
@@ -129,10 +147,11 @@ impl Caller {
         match &call.credential {
             Credential::Nothing => {}
             Credential::Token(token) => {
-                request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+                request =
+                    request.header(AUTHORIZATION, format!("Bearer {}", token.secret.reveal()));
             }
-            Credential::Client(name, secret, _) => {
-                let pair = STANDARD.encode(format!("{name}:{}", secret.reveal()));
+            Credential::Client(name, secret) => {
+                let pair = STANDARD.encode(format!("{name}:{}", secret.secret.reveal()));
                 request = request.header(AUTHORIZATION, format!("Basic {pair}"));
             }
         }
@@ -175,27 +194,45 @@ impl Call {
     }
 
     /// With this token.
-    pub(super) fn bearer(self, token: &Secret) -> Self {
+    pub(super) fn bearer(self, token: &Filed) -> Self {
         let credential = Credential::Token(token.clone());
         Self { credential, ..self }
     }
 
-    /// As this client, whose secret lies in this file.
-    pub(super) fn client(self, name: &'static str, secret: &Secret, file: &Path) -> Self {
-        let credential = Credential::Client(name, secret.clone(), file.to_owned());
+    /// As this client.
+    pub(super) fn client(self, name: &'static str, secret: &Filed) -> Self {
+        let credential = Credential::Client(name, secret.clone());
         Self { credential, ..self }
     }
 }
 
+impl Filed {
+    /// Keeps a secret in a file of this folder, which nobody else may enter.
+    pub(super) fn new(secret: Secret, folder: &Path, name: &str) -> io::Result<Self> {
+        let file = folder.join(name);
+        fs::write(&file, secret.reveal())?;
+        Ok(Self { secret, file })
+    }
+
+    /// How a shell gets at it.
+    fn shell(&self) -> String {
+        format!("$(cat {})", quoted(&self.file.display().to_string()))
+    }
+}
+
 impl Reply {
-    /// A text of the body.
-    pub(super) fn text(&self, pointer: &str) -> Option<&str> {
-        self.json.pointer(pointer).and_then(Value::as_str)
+    /// Whether the body has this text in this place.
+    pub(super) fn has(&self, pointer: &str, text: &str) -> bool {
+        self.json.pointer(pointer).and_then(Value::as_str) == Some(text)
     }
 
     /// A text of the body that is a secret.
     pub(super) fn secret(&self, pointer: &str) -> Result<Secret, CallError> {
-        self.text(pointer).map(Secret::new).ok_or(CallError::Missing(pointer.to_owned()))
+        self.json
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(Secret::new)
+            .ok_or(CallError::Missing(pointer.to_owned()))
     }
 }
 
@@ -229,12 +266,38 @@ pub(super) enum CallError {
     /// The request cannot be written.
     #[error("write a request")]
     Write(#[from] http::Error),
+    /// A token cannot be kept for the lines that use it.
+    #[error("keep a token in a file")]
+    Keep(#[from] io::Error),
     /// The answer lacks what the next step needs.
     #[error("find {0} in the answer")]
     Missing(String),
+}
+
+/// A word as a shell reads it: in quotes if it has to be.
+pub(super) fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-=:+@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 const HOST_NAME: &str = "localhost";
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const LONGEST_SHOWN: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_survives_the_shell() {
+        assert_eq!(quoted("/tmp/a-b.pem"), "/tmp/a-b.pem");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -34,17 +34,25 @@ enum Form {
 
 /// Checks the configuration.
 pub(super) fn check(global: &Global, options: &CheckOptions) -> Result<(), CliError> {
-    let form = if options.json { Form::Json } else { options.format };
+    let form = if options.json {
+        Form::Json
+    } else {
+        options.format
+    };
     match Config::load(&global.config, &global.overrides) {
-        Err(report) if form == Form::Human => Err(CliError::Configuration(Box::new(report))),
+        Err(report) if form == Form::Human => Err(CliError::Configuration(Some(Box::new(report)))),
         Err(report) => {
             tell(&report, form)?;
-            Err(CliError::Configuration(Box::default()))
+            Err(CliError::Configuration(None))
         }
         Ok((config, report)) => {
             tell(&report, form)?;
             if form == Form::Human {
-                console::answer(format_args!("{}: good{}", global.config.display(), open_routes(&config)))?;
+                console::answer(format_args!(
+                    "{}: good{}",
+                    global.config.display(),
+                    open_routes(&config)
+                ))?;
             }
             if options.deny_warnings && !report.is_empty() {
                 return Err(CliError::No);

@@ -60,7 +60,11 @@ pub(super) fn obey(global: &Global, command: ClientCommand) -> Result<(), CliErr
     match command {
         ClientCommand::Add { name, scope } => {
             let grants = Grant::ALL.to_vec();
-            let new = NewClient { name: name.clone(), scope, grants };
+            let new = NewClient {
+                name: name.clone(),
+                scope,
+                grants,
+            };
             let secret = desk.wait(clients.add(new, desk.now))?;
             show(&name, &secret);
             Ok(())
@@ -94,7 +98,13 @@ fn set(global: &Global, desk: &Desk, name: &str, status: Status) -> Result<(), C
     done(changed, global, desk, name, word(status))
 }
 
-fn done(changed: bool, global: &Global, desk: &Desk, name: &str, what: &str) -> Result<(), CliError> {
+fn done(
+    changed: bool,
+    global: &Global,
+    desk: &Desk,
+    name: &str,
+    what: &str,
+) -> Result<(), CliError> {
     if !changed {
         return Err(unknown(desk, name));
     }
@@ -108,18 +118,32 @@ fn unknown(desk: &Desk, name: &str) -> CliError {
     } else {
         " in the store: `tollgate client list` shows those there are".to_owned()
     };
-    CliError::Unknown { kind: "client", name: name.to_owned(), hint }
+    CliError::Unknown {
+        kind: "client",
+        name: name.to_owned(),
+        hint,
+    }
 }
 
 fn list(desk: &Desk, as_json: bool) -> Result<(), CliError> {
     let mut rows = Vec::new();
     for (name, settings) in &desk.config.client {
         let scopes: Vec<_> = settings.scopes.iter().map(Scope::as_str).collect();
-        rows.push([name.clone(), "configuration".to_owned(), "active".to_owned(), scopes.join(" ")]);
+        rows.push([
+            name.clone(),
+            "configuration".to_owned(),
+            "active".to_owned(),
+            scopes.join(" "),
+        ]);
     }
     for client in desk.wait(desk.kept.store.clients())? {
         let status = word(client.status).to_owned();
-        rows.push([client.name, "store".to_owned(), status, client.scope.to_string()]);
+        rows.push([
+            client.name,
+            "store".to_owned(),
+            status,
+            client.scope.to_string(),
+        ]);
     }
     if as_json {
         let objects: Vec<_> = rows
@@ -131,7 +155,10 @@ fn list(desk: &Desk, as_json: bool) -> Result<(), CliError> {
         return console::answer_json(&json!(objects));
     }
     let rows: Vec<_> = rows.into_iter().map(Vec::from).collect();
-    console::answer(console::table(&["CLIENT", "PLACE", "STATUS", "SCOPE"], &rows))
+    console::answer(console::table(
+        &["CLIENT", "PLACE", "STATUS", "SCOPE"],
+        &rows,
+    ))
 }
 
 /// What we call a status.

@@ -13,7 +13,7 @@ use super::key::KeyCommand;
 use super::route::RouteCommand;
 use super::token::TokenCommand;
 use super::user::UserCommand;
-use super::{CliError, check, client, console, demo, dev, key, route, run, token, user};
+use super::{CliError, check, client, console, demo, dev, key, route, token, user};
 
 /// A reverse-proxy authentication gateway: TLS in, tokens issued, tokens checked, requests forwarded.
 #[derive(Debug, Parser)]
@@ -30,7 +30,13 @@ struct Tollgate {
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
     /// The configuration file
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "tollgate.toml")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "tollgate.toml"
+    )]
     pub(super) config: PathBuf,
     /// Override one setting, as in `listener.public.address=127.0.0.1:0`; may be repeated
     #[arg(long = "set", global = true, value_name = "PATH=VALUE")]
@@ -92,7 +98,7 @@ pub fn run() -> ExitCode {
 impl Command {
     fn obey(self, global: &Global) -> Result<(), CliError> {
         match self {
-            Self::Run => run::run(global),
+            Self::Run => super::run::run(global),
             Self::Check(options) => check::check(global, &options),
             Self::Demo(options) => demo::demo(global, &options),
             Self::Dev(options) => dev::dev(global, &options),

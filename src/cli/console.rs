@@ -26,8 +26,8 @@ pub(super) fn note(text: impl Display) {
 /// Says why the command failed: `error: could not open the store: no such file`.
 pub(super) fn complain(error: &CliError) {
     match error {
-        CliError::Configuration(report) => note(drawn(report)),
-        CliError::No => {}
+        CliError::Configuration(Some(report)) => note(drawn(report)),
+        CliError::Configuration(None) | CliError::No => {}
         error => note(format_args!("error: could not {}", chain(error))),
     }
 }
@@ -66,14 +66,14 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let lines: Vec<String> = all
-        .iter()
-        .map(|row| {
-            let cells = row.iter().zip(&widths);
-            let line: String = cells.map(|(cell, width)| format!("{cell:width$}  ")).collect();
-            line.trim_end().to_owned()
-        })
-        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let lines: Vec<String> = all.into_iter().map(line).collect();
     lines.join("\n")
 }
 
@@ -83,7 +83,13 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [vec!["ada".to_owned(), "read".to_owned()], vec!["b".to_owned(), String::new()]];
-        assert_eq!(table(&["NAME", "SCOPE"], &rows), "NAME  SCOPE\nada   read\nb");
+        let rows = [
+            vec!["ada".to_owned(), "read".to_owned()],
+            vec!["b".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(&["NAME", "SCOPE"], &rows),
+            "NAME  SCOPE\nada   read\nb"
+        );
     }
 }

@@ -1,19 +1,22 @@
 //! `tollgate demo`: a gateway in a temporary folder, with a built-in upstream, and a tour of it.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tokio::runtime::Runtime;
 
-use super::call::Caller;
+use super::call::{CallError, Caller, Filed, quoted};
 use super::command::Global;
 use super::desk::{self, Desk};
 use super::echo::Echo;
 use super::folder::Folder;
 use super::run::{Signals, stop};
 use super::token::{self, MintOptions};
-use super::tour::{Brief, Shop, Tour};
+use super::tour::{Brief, Tour};
 use super::{CliError, console, input};
 use crate::config::Config;
+use crate::listen::DevAuthority;
 use crate::observe;
 use crate::server::{Running, Server};
 use crate::settings::Lifetime;
@@ -38,12 +41,26 @@ pub(super) struct Stage {
     folder: Folder,
 }
 
+/// Where a gateway is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ground<'a> {
+    /// What it stands before; without it, the built-in echo.
+    pub(super) upstream: Option<&'a str>,
+    /// Where it listens on 127.0.0.1; 0 is any free port.
+    pub(super) port: u16,
+}
+
 /// Runs the demo.
 pub(super) fn demo(global: &Global, options: &DemoOptions) -> Result<(), CliError> {
     let runtime = desk::runtime()?;
     let mut signals = runtime.block_on(Signals::listen())?;
-    let stage = Stage::set(global, include_str!("../../config/demo.toml"), None)?;
-    let tour = Tour::of(stage.caller()?);
+    let stage = Stage::set(
+        global,
+        &runtime,
+        include_str!("../../config/demo.toml"),
+        Ground::default(),
+    )?;
+    let tour = Tour::of(stage.caller()?, stage.folder.path().to_owned());
     let (brief, shop) = (stage.brief(global)?, stage.shop()?);
     let taken = runtime.block_on(async {
         tokio::select! {
@@ -55,11 +72,13 @@ pub(super) fn demo(global: &Global, options: &DemoOptions) -> Result<(), CliErro
         Ok(surprises) => surprises,
         Err(error) => {
             stage.strike(&runtime, &mut signals)?;
-            return Err(error.into());
+            return Err(error);
         }
     };
     if surprises == Some(0) && !options.once {
-        console::note("All as it must be. The gateway stays up for your own attempts until Ctrl-C.");
+        console::note(
+            "All as it must be. The gateway stays up for your own attempts until Ctrl-C.",
+        );
         runtime.block_on(signals.next());
     }
     stage.strike(&runtime, &mut signals)?;
@@ -72,24 +91,35 @@ pub(super) fn demo(global: &Global, options: &DemoOptions) -> Result<(), CliErro
 }
 
 impl Stage {
-    /// Starts a gateway with this file in a temporary folder, before `upstream`, or before the built-in echo.
-    pub(super) fn set(global: &Global, file: &str, upstream: Option<&str>) -> Result<Self, CliError> {
-        let folder = Folder::make().map_err(|error| CliError::System("make a temporary folder", error))?;
-        let echo = match upstream {
+    /// Starts a gateway with this file in a temporary folder.
+    pub(super) fn set(
+        global: &Global,
+        runtime: &Runtime,
+        file: &str,
+        ground: Ground<'_>,
+    ) -> Result<Self, CliError> {
+        let folder =
+            Folder::make().map_err(|error| CliError::System("make a temporary folder", error))?;
+        let echo = match ground.upstream {
             Some(_) => None,
             None => Some(Echo::start().map_err(|error| CliError::System("start the echo", error))?),
         };
         let url = echo.as_ref().map(Echo::url);
-        let url = upstream.or(url.as_deref()).unwrap_or_default();
+        let url = ground.upstream.or(url.as_deref()).unwrap_or_default();
         let path = folder.path().join("tollgate.toml");
-        write(&path, &file.replace(PLACEHOLDER, url))?;
+        write(
+            &path,
+            &file
+                .replace(UPSTREAM, url)
+                .replace(LISTENER, &ground.address()?),
+        )?;
         let named = Global {
             config: path.clone(),
             ..global.clone()
         };
         let config = desk::configuration(&named)?;
-        observe::start_log(&named.log(&config)).map_err(CliError::Log)?;
-        let running = Server::start(config.clone(), TimeSource::Wall)?;
+        observe::start(&named.log(&config)).map_err(CliError::Log)?;
+        let running = runtime.block_on(Server::start(&config, TimeSource::Wall))?;
         Ok(Self {
             running,
             echo,
@@ -101,48 +131,77 @@ impl Stage {
 
     /// A client of the public listener.
     pub(super) fn caller(&self) -> Result<Caller, CliError> {
-        let address = self.running.address("public").ok_or_else(|| CliError::Unknown {
-            kind: "listener",
-            name: "public".to_owned(),
-            hint: String::new(),
-        })?;
+        let address = self
+            .running
+            .address("public")
+            .ok_or_else(|| CliError::Unknown {
+                kind: "listener",
+                name: "public".to_owned(),
+                hint: String::new(),
+            })?;
         Ok(Caller::new(address, &self.authority())?)
     }
 
     /// The certificate that vouches for the public listener.
     pub(super) fn authority(&self) -> PathBuf {
-        crate::listen::development_authority(&self.config.data_dir())
+        DevAuthority::below(self.config.data_dir()).ca_path()
     }
 
     /// The words that make this very program obey with the configuration of the stage.
     pub(super) fn command(&self, words: &str) -> String {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tollgate"));
-        format!("{} -c {} {words}", program.display(), self.file.display())
+        let [program, file] =
+            [&program, &self.file].map(|path| quoted(&path.display().to_string()));
+        format!("{program} -c {file} {words}")
     }
 
     /// A token that is dead in a second, minted as `tollgate token mint` does.
     fn brief(&self, global: &Global) -> Result<Brief, CliError> {
-        let quiet = Global { quiet: true, ..global.clone() };
+        let quiet = Global {
+            quiet: true,
+            ..global.clone()
+        };
         let desk = Desk::with(self.config.clone())?;
         let options = MintOptions::brief("hub", "ada", Lifetime::seconds(1));
+        let token = token::mint(&quiet, &desk, &options)?;
+        let mint = self.command("token mint --mount hub --subject ada --lifetime 1s");
         Ok(Brief {
-            token: token::mint(&quiet, &desk, &options)?,
+            token: Filed::new(token, self.folder.path(), "brief.token").map_err(CallError::Keep)?,
             expires_at: Timestamp::from_seconds(desk.now.seconds() + 1),
-            command: self.command("token mint --mount hub --subject ada --lifetime 1s"),
+            command: format!(
+                "{mint} > {}",
+                self.folder.path().join("brief.token").display()
+            ),
         })
     }
 
-    fn shop(&self) -> Result<Shop, CliError> {
+    /// The client that the file lists.
+    fn shop(&self) -> Result<Filed, CliError> {
         let file = self.folder.path().join("shop.secret");
         let secret = input::secret("secret", Some(&file))?;
-        Ok(Shop { secret, file })
+        Ok(Filed { secret, file })
     }
 
     /// Stops the gateway and takes everything away.
-    pub(super) fn strike(self, runtime: &tokio::runtime::Runtime, signals: &mut Signals) -> Result<(), CliError> {
+    pub(super) fn strike(self, runtime: &Runtime, signals: &mut Signals) -> Result<(), CliError> {
         let stopped = stop(self.running, runtime, signals);
         drop(self.echo);
         stopped
+    }
+}
+
+impl Ground<'_> {
+    /// The address to listen at. The port is chosen before the gateway starts, because the file that names it is also
+    /// what the commands beside it read.
+    fn address(&self) -> Result<String, CliError> {
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr();
+        let port = match self.port {
+            0 => free()
+                .map_err(|error| CliError::System("find a free port", error))?
+                .port(),
+            port => port,
+        };
+        Ok(format!("127.0.0.1:{port}"))
     }
 }
 
@@ -154,5 +213,6 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     })
 }
 
-/// What stands in the files for the address of the upstream.
-const PLACEHOLDER: &str = "http://127.0.0.1:3000";
+/// What stands in the files for the addresses of the upstream and of the listener.
+const UPSTREAM: &str = "http://127.0.0.1:3000";
+const LISTENER: &str = "127.0.0.1:8443";

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -33,7 +32,12 @@ impl Desk {
         let runtime = runtime()?;
         let now = TimeSource::Wall.now();
         let kept = runtime.block_on(Kept::open(&config, now))?;
-        Ok(Self { config, kept, now, runtime })
+        Ok(Self {
+            config,
+            kept,
+            now,
+            runtime,
+        })
     }
 
     /// Waits for an answer.
@@ -42,16 +46,31 @@ impl Desk {
     }
 
     /// Ourselves as the issuer of the tokens of one mount; if there is only one, it need not be named.
-    pub(super) fn issuer(&self, name: Option<&str>) -> Result<&Arc<LocalIssuer>, CliError> {
+    pub(super) fn issuer(&self, name: Option<&str>) -> Result<&LocalIssuer, CliError> {
         let mounts = &self.kept.mounts;
-        let known = || mounts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let known = || {
+            mounts
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         match (name, mounts.len()) {
-            (Some(name), _) => mounts.get(name).map(|(_, issuer)| issuer).ok_or_else(|| CliError::Unknown {
-                kind: "[dialect.*]",
-                name: name.to_owned(),
-                hint: format!(": there are {}", known()),
-            }),
-            (None, 1) => mounts.values().next().map(|(_, issuer)| issuer).ok_or_else(which(known())),
+            (Some(name), _) => {
+                mounts
+                    .get(name)
+                    .map(|mount| mount.issuer())
+                    .ok_or_else(|| CliError::Unknown {
+                        kind: "[dialect.*]",
+                        name: name.to_owned(),
+                        hint: format!(": there are {}", known()),
+                    })
+            }
+            (None, 1) => mounts
+                .values()
+                .next()
+                .map(|mount| mount.issuer())
+                .ok_or_else(which(known())),
             (None, _) => Err(which(known())()),
         }
     }
@@ -64,12 +83,17 @@ impl Drop for Desk {
 }
 
 fn which(known: String) -> impl FnOnce() -> CliError {
-    move || CliError::Usage(format!("choose a token service: add `--mount NAME`, with one of {known}"))
+    move || {
+        CliError::Usage(format!(
+            "choose a token service: add `--mount NAME`, with one of {known}"
+        ))
+    }
 }
 
 /// Reads the configuration that the command line names, and says what looks odd in it.
 pub(super) fn configuration(global: &Global) -> Result<Config, CliError> {
-    let (config, report) = Config::load(&global.config, &global.overrides).map_err(|report| CliError::Configuration(Box::new(report)))?;
+    let (config, report) = Config::load(&global.config, &global.overrides)
+        .map_err(|report| CliError::Configuration(Some(Box::new(report))))?;
     if !report.is_empty() {
         global.note(console::drawn(&report));
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::command::Global;
-use super::demo::Stage;
+use super::demo::{Ground, Stage};
 use super::run::Signals;
 use super::{CliError, console, desk};
 
@@ -22,11 +22,16 @@ pub(super) struct DevOptions {
 pub(super) fn dev(global: &Global, options: &DevOptions) -> Result<(), CliError> {
     let runtime = desk::runtime()?;
     let mut signals = runtime.block_on(Signals::listen())?;
-    let mut global = global.clone();
-    let address = format!("listener.public.address=\"127.0.0.1:{}\"", options.port);
-    global.overrides.insert(0, address);
-    let file = include_str!("../../config/dev.toml");
-    let stage = Stage::set(&global, file, options.upstream.as_deref())?;
+    let ground = Ground {
+        upstream: options.upstream.as_deref(),
+        port: options.port,
+    };
+    let stage = Stage::set(
+        global,
+        &runtime,
+        include_str!("../../config/dev.toml"),
+        ground,
+    )?;
     explain(&stage)?;
     runtime.block_on(signals.next());
     stage.strike(&runtime, &mut signals)

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::call::CallError;
 use crate::issue::IssueError;
 use crate::server::StartError;
 use crate::settings::Report;
@@ -14,9 +15,9 @@ use crate::verify::KeySetError;
 /// Why a command does not do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    /// The configuration cannot be used; the report says it all.
+    /// The configuration cannot be used; the report says it all, unless it has been said.
     #[error("use the configuration")]
-    Configuration(Box<Report>),
+    Configuration(Option<Box<Report>>),
     /// The program cannot start with it.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -71,9 +72,9 @@ pub(super) enum CliError {
     /// The log cannot be set up.
     #[error("start the log: {0}")]
     Log(String),
-    /// A step of the tour failed before it could be judged.
+    /// A request of the tour has no reply.
     #[error("take the tour")]
-    Tour(#[from] super::call::CallError),
+    Tour(#[from] CallError),
 }
 
 impl CliError {

@@ -46,7 +46,10 @@ mod tests {
     fn a_folder_is_private_and_leaves_nothing_behind() {
         let folder = Folder::make().unwrap();
         let path = folder.path().to_owned();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         fs::write(path.join("file"), "x").unwrap();
         drop(folder);
         assert!(!path.exists());

@@ -18,7 +18,9 @@ pub(super) fn secret(what: &str, file: Option<&Path>) -> Result<Secret, CliError
     };
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
-        return Err(CliError::Usage(format!("read the {what}: nothing was given")));
+        return Err(CliError::Usage(format!(
+            "read the {what}: nothing was given"
+        )));
     }
     Ok(Secret::new(text))
 }
@@ -55,6 +57,10 @@ pub(super) fn lifetime(text: &str) -> Result<Lifetime, String> {
 
 /// A signature algorithm among the words of the command line: `ES256`.
 pub(super) fn algorithm(text: &str) -> Result<Algorithm, String> {
-    let known = || Algorithm::ALL.map(|algorithm| algorithm.to_string()).join(", ");
+    let known = || {
+        Algorithm::ALL
+            .map(|algorithm| algorithm.to_string())
+            .join(", ")
+    };
     Algorithm::from_name(text).ok_or_else(|| format!("write one of {}", known()))
 }

@@ -53,7 +53,12 @@ pub(super) fn obey(global: &Global, command: KeyCommand) -> Result<(), CliError>
 }
 
 fn list(desk: &Desk, as_json: bool) -> Result<(), CliError> {
-    let rows: Vec<Value> = desk.kept.mounts.values().flat_map(|(_, issuer)| keys(issuer)).collect();
+    let rows: Vec<Value> = desk
+        .kept
+        .mounts
+        .values()
+        .flat_map(|mount| keys(mount.issuer()))
+        .collect();
     if as_json {
         return console::answer_json(&json!(rows));
     }
@@ -63,7 +68,11 @@ fn list(desk: &Desk, as_json: bool) -> Result<(), CliError> {
     };
     let rows: Vec<_> = rows
         .iter()
-        .map(|row| ["mount", "kid", "algorithm", "use"].map(|name| cell(row, name)).to_vec())
+        .map(|row| {
+            ["mount", "kid", "algorithm", "use"]
+                .map(|name| cell(row, name))
+                .to_vec()
+        })
         .collect();
     console::answer(console::table(&["MOUNT", "KEY", "ALGORITHM", "USE"], &rows))
 }

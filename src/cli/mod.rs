@@ -35,6 +35,7 @@ mod input;
 mod key;
 mod route;
 mod run;
+mod suppose;
 mod token;
 mod tour;
 mod user;

@@ -2,11 +2,11 @@
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
 use super::command::Global;
 use super::{CliError, desk};
 use crate::config::Config;
+use crate::listen::Drained;
 use crate::observe::{self, LogSettings};
 use crate::server::{Running, Server};
 use crate::token::TimeSource;
@@ -14,11 +14,11 @@ use crate::token::TimeSource;
 /// Runs the server.
 pub(super) fn run(global: &Global) -> Result<(), CliError> {
     let config = desk::configuration(global)?;
-    observe::start_log(&global.log(&config)).map_err(CliError::Log)?;
+    observe::start(&global.log(&config)).map_err(CliError::Log)?;
     let runtime = desk::runtime()?;
     // Before anything is started: a signal that comes early is not lost.
     let mut signals = runtime.block_on(Signals::listen())?;
-    let running = Server::start(config, TimeSource::Wall)?;
+    let running = runtime.block_on(Server::start(&config, TimeSource::Wall))?;
     for (listener, address) in running.addresses() {
         tracing::info!(%listener, %address, "listening");
     }
@@ -27,26 +27,19 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
     stop(running, &runtime, &mut signals)
 }
 
-/// Drains the server, unless another signal comes before that is done.
-pub(super) fn stop(running: Running, runtime: &Runtime, signals: &mut Signals) -> Result<(), CliError> {
-    let (tell, told) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("stopping".to_owned())
-        .spawn(move || {
-            running.stop();
-            // Nobody waits any more if a second signal came.
-            let _ = tell.send(());
-        })
-        .map_err(|error| CliError::System("start a thread", error))?;
-    runtime.block_on(async {
-        tokio::select! {
-            _ = told => Ok(()),
-            () = signals.next() => {
-                tracing::warn!("ended before it was drained");
-                Err(CliError::No)
-            }
+/// Drains the server; another signal, or the end of its grace, cuts what is left.
+pub(super) fn stop(
+    running: Running,
+    runtime: &Runtime,
+    signals: &mut Signals,
+) -> Result<(), CliError> {
+    match runtime.block_on(running.stop(signals.next())) {
+        Drained::Cleanly => Ok(()),
+        Drained::Cut => {
+            tracing::warn!("ended before everything was answered");
+            Err(CliError::No)
         }
-    })
+    }
 }
 
 /// The two signals that ask a program to end.
@@ -58,7 +51,10 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Catches them from now on.
-    #[expect(clippy::unused_async, reason = "a signal is caught by the runtime it is asked for in")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a signal is caught by the runtime it is asked for in"
+    )]
     pub(super) async fn listen() -> Result<Self, CliError> {
         let caught = |kind| signal(kind).map_err(|error| CliError::System("catch a signal", error));
         Ok(Self {

@@ -69,7 +69,11 @@ pub(super) fn obey(global: &Global, command: TokenCommand) -> Result<(), CliErro
             console::answer(token.reveal())
         }
         TokenCommand::Inspect => inspect(global),
-        TokenCommand::Verify { key, algorithms, json } => {
+        TokenCommand::Verify {
+            key,
+            algorithms,
+            json,
+        } => {
             let keys = keys(&key, &algorithms)?;
             verify_lines(io::stdin().lock(), &keys, json)
         }
@@ -95,7 +99,7 @@ pub(super) fn mint(
     desk: &Desk,
     options: &MintOptions,
 ) -> Result<Secret, CliError> {
-    let mut issuer = desk.issuer(options.mount.as_deref())?.as_ref().clone();
+    let mut issuer = desk.issuer(options.mount.as_deref())?.clone();
     if let Some(lifetime) = options.lifetime {
         issuer.profile.access_lifetime = lifetime.duration();
     }
@@ -117,7 +121,11 @@ pub(super) fn mint(
 
 /// The keys in a file.
 fn keys(path: &Path, algorithms: &[Algorithm]) -> Result<KeySet, CliError> {
-    let allowed = if algorithms.is_empty() { &Algorithm::ALL } else { algorithms };
+    let allowed = if algorithms.is_empty() {
+        &Algorithm::ALL
+    } else {
+        algorithms
+    };
     let text = input::read(path)?;
     let keys = KeySet::read_any(text.as_bytes(), allowed).map_err(|source| CliError::KeyFile {
         path: path.to_owned(),
@@ -125,7 +133,10 @@ fn keys(path: &Path, algorithms: &[Algorithm]) -> Result<KeySet, CliError> {
     })?;
     if let Some(error) = keys.left_out() {
         let why = console::chain(error);
-        console::note(format_args!("warning: a key of {} is not used: could not {why}", path.display()));
+        console::note(format_args!(
+            "warning: a key of {} is not used: could not {why}",
+            path.display()
+        ));
     }
     Ok(keys)
 }
@@ -135,7 +146,7 @@ fn verify_lines(lines: impl BufRead, keys: &KeySet, as_json: bool) -> Result<(),
     let mut all_valid = true;
     for line in lines.lines() {
         let line = line.map_err(|error| CliError::System("read standard input", error))?;
-        let verdict = verify::verify(&line, keys);
+        let verdict = verify::jwt::verify(&line, keys);
         all_valid &= verdict.is_ok();
         let (reason, detail) = match verdict {
             Ok(_) => ("valid", None),
@@ -164,7 +175,9 @@ fn inspect(global: &Global) -> Result<(), CliError> {
         serde_json::from_slice::<Value>(&bytes).ok()
     };
     let (Some(header), Some(claims)) = (part(), part()) else {
-        console::note("error: this is no signed token: three parts of base64url, separated by dots, the first two JSON");
+        console::note(
+            "error: this is no signed token: three parts of base64url, separated by dots, the first two JSON",
+        );
         return Err(CliError::No);
     };
     global.note("nothing of this was verified:");

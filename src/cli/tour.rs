@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::call::{Call, CallError, Caller, Reply};
-use super::console;
+use super::call::{Call, CallError, Caller, Filed, Reply};
+use super::{CliError, console};
 use crate::token::{Secret, TimeSource, Timestamp};
 
 /// The tour, and what has come of it so far.
 #[derive(Debug)]
 pub(super) struct Tour {
     caller: Caller,
+    /// Where tokens are kept for the lines that use them.
+    folder: PathBuf,
     steps: usize,
     surprises: usize,
 }
@@ -21,44 +22,38 @@ pub(super) struct Tour {
 /// A token whose life is short, and how it was made.
 #[derive(Debug)]
 pub(super) struct Brief {
-    pub(super) token: Secret,
+    pub(super) token: Filed,
     /// When it is dead.
     pub(super) expires_at: Timestamp,
     /// The command that makes another.
     pub(super) command: String,
 }
 
-/// The client that the demo's file lists, and where its secret lies.
-#[derive(Debug)]
-pub(super) struct Shop {
-    pub(super) secret: Secret,
-    pub(super) file: PathBuf,
-}
-
 impl Tour {
-    /// A tour of what this caller calls.
-    pub(super) const fn of(caller: Caller) -> Self {
+    /// A tour of what this caller calls, with a folder that nobody else may enter.
+    pub(super) const fn of(caller: Caller, folder: PathBuf) -> Self {
         Self {
             caller,
+            folder,
             steps: 0,
             surprises: 0,
         }
     }
 
     /// Takes the tour; returns how many steps did not give what they must.
-    pub(super) async fn take(mut self, brief: Brief, shop: Shop) -> Result<usize, CallError> {
-        console::note("\nA person, by way of an older API that the gateway serves itself:\n");
+    pub(super) async fn take(mut self, brief: Brief, shop: Filed) -> Result<usize, CliError> {
+        console::answer("A person, by way of an older API that the gateway serves itself:\n")?;
         let refresh_token = self.person().await?;
-        console::note("\nTokens end, and are renewed:\n");
+        console::answer("Tokens end, and are renewed:\n")?;
         self.renewal(&refresh_token).await?;
         self.expiry(brief).await?;
-        console::note("\nA program, by way of the standard token endpoint (RFC 6749 §4.4):\n");
+        console::answer("A program, by way of the standard token endpoint (RFC 6749 §4.4):\n")?;
         self.program(&shop).await?;
         Ok(self.surprises)
     }
 
     /// Registers, logs in, and shows what a token opens and what it does not; returns the refresh token.
-    async fn person(&mut self) -> Result<Secret, CallError> {
+    async fn person(&mut self) -> Result<Secret, CliError> {
         let ada = json!({ "user_id": "ada", "user_secret": "correct horse battery" });
         let call = Call::post("/hub/register", &ada);
         let reply = self.step("register", &call, 200, |_| true).await?;
@@ -66,70 +61,65 @@ impl Tour {
 
         let login = json!({ "user_key": key.reveal(), "user_secret": "correct horse battery" });
         let call = Call::post("/hub/authenticate", &login);
-        let reply = self.step("log in, for a token", &call, 200, |_| true).await?;
-        let (token, refresh_token) = (reply.secret("/access_token")?, reply.secret("/refresh_token")?);
+        let reply = self
+            .step("log in, for a token", &call, 200, |_| true)
+            .await?;
+        let refresh_token = reply.secret("/refresh_token")?;
+        let token = self.keep(&reply, "ada.token")?;
 
+        let title = "call the API: it learns who calls, and does not see the token";
         let call = Call::get("/notes/1").bearer(&token);
-        let knows_ada = |reply: &Reply| reply.text("/headers/x-user") == Some("ada");
-        self.step("call the API: it learns who calls, and sees no token", &call, 200, |reply| {
-            knows_ada(reply) && reply.text("/headers/authorization").is_none()
-        })
-        .await?;
+        let holds = |reply: &Reply| reply.has("/headers/x-user", "ada") && is_kept_back(reply);
+        self.step(title, &call, 200, holds).await?;
 
         let call = Call::get("/notes/1");
-        self.step("call it without a token", &call, 401, |reply| {
-            reply.text("/error") == Some("Unauthorized")
-        })
-        .await?;
+        let holds = |reply: &Reply| reply.has("/reason", "Expected user credentials.");
+        self.step("call it without a token", &call, 401, holds)
+            .await?;
 
+        let title = "call what this token does not open";
         let call = Call::get("/notes/admin/1").bearer(&token);
-        self.step("call what this token does not open", &call, 403, |reply| {
-            reply.text("/reason") == Some("Expected write_notes, got .")
-        })
-        .await?;
+        let holds = |reply: &Reply| reply.has("/reason", "Expected write_notes, got .");
+        self.step(title, &call, 403, holds).await?;
         Ok(refresh_token)
     }
 
-    async fn renewal(&mut self, refresh_token: &Secret) -> Result<(), CallError> {
-        let call = Call::post("/hub/refresh", &json!({ "refresh_token": refresh_token.reveal() }));
+    async fn renewal(&mut self, refresh_token: &Secret) -> Result<(), CliError> {
+        let ask = json!({ "refresh_token": refresh_token.reveal() });
+        let call = Call::post("/hub/refresh", &ask);
         let reply = self.step("renew the token", &call, 200, |_| true).await?;
-        let token = reply.secret("/access_token")?;
+        let token = self.keep(&reply, "ada-renewed.token")?;
         let call = Call::get("/notes/2").bearer(&token);
-        self.step("call with the new one", &call, 200, |reply| {
-            reply.text("/headers/x-user") == Some("ada")
-        })
-        .await?;
+        let holds = |reply: &Reply| reply.has("/headers/x-user", "ada");
+        self.step("call with the new one", &call, 200, holds)
+            .await?;
         Ok(())
     }
 
     /// The one place that waits: for a token of one second to end.
-    async fn expiry(&mut self, brief: Brief) -> Result<(), CallError> {
-        console::note("      a token of one second, minted from the command line; then a wait");
-        console::note(format_args!("      $ {}\n", brief.command));
+    async fn expiry(&mut self, brief: Brief) -> Result<(), CliError> {
+        console::answer("      a token of one second, minted from the command line, and its end:")?;
+        console::answer(format_args!("      $ {}\n", brief.command))?;
         let end = brief.expires_at.plus(Duration::from_millis(20));
         tokio::time::sleep(end.since(TimeSource::Wall.now())).await;
         let call = Call::get("/notes/3").bearer(&brief.token);
-        self.step("call after its end", &call, 401, |reply| {
-            reply.text("/reason/message") == Some("jwt expired")
-        })
-        .await?;
+        let holds = |reply: &Reply| reply.has("/reason/message", "jwt expired");
+        self.step("call after the end of a token", &call, 401, holds)
+            .await?;
         Ok(())
     }
 
-    async fn program(&mut self, shop: &Shop) -> Result<(), CallError> {
-        let call = Call::form("/oauth/token", "grant_type=client_credentials");
-        let call = call.client("shop", &shop.secret, &shop.file);
+    async fn program(&mut self, shop: &Filed) -> Result<(), CliError> {
+        let call = Call::form("/oauth/token", "grant_type=client_credentials").client("shop", shop);
+        let holds = |reply: &Reply| reply.has("/token_type", "Bearer");
         let reply = self
-            .step("get a token as a client", &call, 200, |reply| {
-                reply.text("/scope") == Some("orders:read")
-            })
+            .step("get a token as a client", &call, 200, holds)
             .await?;
-        let token = reply.secret("/access_token")?;
+        let token = self.keep(&reply, "shop.token")?;
         let call = Call::get("/orders/7").bearer(&token);
-        self.step("call the API that wants this scope", &call, 200, |reply| {
-            reply.text("/headers/x-client") == Some("shop")
-        })
-        .await?;
+        let holds = |reply: &Reply| reply.has("/headers/x-client", "shop") && is_kept_back(reply);
+        self.step("call the API that wants this scope", &call, 200, holds)
+            .await?;
         Ok(())
     }
 
@@ -140,18 +130,31 @@ impl Tour {
         call: &Call,
         status: u16,
         holds: impl Fn(&Reply) -> bool,
-    ) -> Result<Reply, CallError> {
+    ) -> Result<Reply, CliError> {
         self.steps += 1;
-        console::note(format_args!("{:>4}. {title}", self.steps));
-        console::note(format_args!("      $ {}", self.caller.curl(call)));
+        console::answer(format_args!("{:>4}. {title}", self.steps))?;
+        console::answer(format_args!("      $ {}", self.caller.curl(call)))?;
         let reply = self.caller.send(call).await?;
-        let is_right = StatusCode::from_u16(status).is_ok_and(|wanted| wanted == reply.status) && holds(&reply);
-        if is_right {
-            console::note(format_args!("      {reply}\n"));
+        if reply.status.as_u16() == status && holds(&reply) {
+            console::answer(format_args!("      {reply}\n"))?;
         } else {
             self.surprises += 1;
-            console::note(format_args!("      NOT AS IT MUST BE: {status} was due, this came: {reply} {}\n", reply.json));
+            let (came, body) = (reply.status, &reply.json);
+            console::answer(format_args!(
+                "      NOT AS IT MUST BE: {status} was due, {came} came: {body}\n"
+            ))?;
         }
         Ok(reply)
     }
+
+    fn keep(&self, reply: &Reply, name: &str) -> Result<Filed, CliError> {
+        let token = reply.secret("/access_token")?;
+        Ok(Filed::new(token, &self.folder, name).map_err(CallError::Keep)?)
+    }
+}
+
+/// Whether the upstream, which tells what it received, received no token.
+fn is_kept_back(reply: &Reply) -> bool {
+    let headers = reply.json.get("headers").and_then(Value::as_object);
+    headers.is_some_and(|headers| !headers.contains_key("authorization"))
 }

@@ -1,7 +1,6 @@
 //! `tollgate user`: people who may ask for tokens. Each token service has its own.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -90,18 +89,33 @@ pub(super) struct Password {
 pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError> {
     let desk = Desk::open(global)?;
     match command {
-        UserCommand::Add { who, password, scope } => add(global, &desk, &who, &password, scope),
+        UserCommand::Add {
+            who,
+            password,
+            scope,
+        } => add(global, &desk, &who, &password, scope),
         UserCommand::List { mount, json } => list(&desk, mount.as_deref(), json),
         UserCommand::Passwd { who, password } => {
             let issuer = who.issuer(&desk)?;
             let password = password.read()?;
-            let changed = desk.kept.accounts.set_password(&issuer.name, &who.name, password);
-            who.done(desk.wait(changed)?, global, "password changed, refresh tokens void")
+            let changed = desk
+                .kept
+                .accounts
+                .set_password(&issuer.name, &who.name, password);
+            who.done(
+                desk.wait(changed)?,
+                global,
+                "password changed, refresh tokens void",
+            )
         }
         UserCommand::Scope { who, scope } => {
             let issuer = who.issuer(&desk)?;
             let changed = desk.kept.accounts.set_scope(&issuer.name, &who.name, scope);
-            who.done(desk.wait(changed)?, global, "scope changed, from the next token on")
+            who.done(
+                desk.wait(changed)?,
+                global,
+                "scope changed, from the next token on",
+            )
         }
         UserCommand::ResetRefresh { who } => {
             let issuer = who.issuer(&desk)?;
@@ -114,7 +128,7 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
 }
 
 impl Who {
-    fn issuer<'a>(&self, desk: &'a Desk) -> Result<&'a Arc<LocalIssuer>, CliError> {
+    fn issuer<'a>(&self, desk: &'a Desk) -> Result<&'a LocalIssuer, CliError> {
         desk.issuer(self.mount.as_deref())
     }
 
@@ -158,7 +172,10 @@ fn add(
 
 fn set(global: &Global, desk: &Desk, who: &Who, status: Status) -> Result<(), CliError> {
     let issuer = who.issuer(desk)?;
-    let changed = desk.kept.accounts.set_status(&issuer.name, &who.name, status);
+    let changed = desk
+        .kept
+        .accounts
+        .set_status(&issuer.name, &who.name, status);
     who.done(desk.wait(changed)?, global, word(status))
 }
 
@@ -182,8 +199,16 @@ fn list(desk: &Desk, mount: Option<&str>, as_json: bool) -> Result<(), CliError>
     let rows: Vec<_> = accounts
         .iter()
         .map(|account| {
-            let (status, made) = (word(account.status).to_owned(), account.created_at.to_string());
-            vec![account.name.escape_debug().to_string(), status, made, account.scope.to_string()]
+            let (status, made) = (
+                word(account.status).to_owned(),
+                account.created_at.to_string(),
+            );
+            vec![
+                account.name.escape_debug().to_string(),
+                status,
+                made,
+                account.scope.to_string(),
+            ]
         })
         .collect();
     console::answer(console::table(&["USER", "STATUS", "SINCE", "SCOPE"], &rows))

@@ -1,0 +1,232 @@
+//! The commands that act on the store, beside a running gateway: secrets in, answers out, nothing else on the way.
+
+use serde_json::{Value, json};
+
+use crate::tollgate::{Place, answer, hello, notes};
+use crate::wire::{Request, Upstream};
+
+#[test]
+fn a_client_that_is_added_beside_a_running_gateway_is_served() {
+    let (place, upstream) = (Place::hello(), Upstream::start());
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+
+    let output = place.obey(&["client", "add", "cart", "--scope", "orders:read"]);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    assert_eq!(answer(&output), "", "the secret is no answer");
+    let first = last_word(&notes(&output));
+    assert_eq!(
+        Request::token("cart", &first)
+            .send(address, &authority)
+            .status,
+        200
+    );
+
+    let output = place.obey(&["client", "rotate-secret", "cart"]);
+    let second = last_word(&notes(&output));
+    assert_ne!(first, second);
+    assert_eq!(
+        Request::token("cart", &first)
+            .send(address, &authority)
+            .status,
+        401
+    );
+    assert_eq!(
+        Request::token("cart", &second)
+            .send(address, &authority)
+            .status,
+        200
+    );
+
+    let output = place.obey(&["client", "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cart =
+        json!({"name": "cart", "place": "store", "status": "active", "scope": "orders:read"});
+    assert_eq!(listed[1], cart, "{listed}");
+    assert!(!answer(&output).contains(&second));
+
+    assert_eq!(
+        place.obey(&["client", "disable", "cart"]).status.code(),
+        Some(0)
+    );
+    assert_eq!(
+        Request::token("cart", &second)
+            .send(address, &authority)
+            .status,
+        401
+    );
+}
+
+#[test]
+fn a_name_that_is_taken_or_unknown_is_a_no() {
+    let place = Place::hello();
+    let taken = place.obey(&["client", "add", "shop"]);
+    assert_eq!(taken.status.code(), Some(1), "{}", notes(&taken));
+    let unknown = place.obey(&["client", "rotate-secret", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(notes(&unknown).contains("nobody"), "{}", notes(&unknown));
+}
+
+#[test]
+fn a_token_from_the_command_line_is_bare_and_opens_the_api() {
+    let (place, upstream) = (Place::hello(), Upstream::start());
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+
+    let words = [
+        "token",
+        "mint",
+        "--subject",
+        "ada",
+        "--scope",
+        "orders:read",
+    ];
+    // The port is part of the issuer's identifier, so both must be told the same.
+    let port = ["--set", "listener.public.address=127.0.0.1:0"];
+    let output = place.obey(&[&words[..], &port].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    let token = answer(&output);
+    assert_eq!(token.split('.').count(), 3);
+    assert!(notes(&output).contains("ada") && !notes(&output).contains(&token));
+    upstream.answer();
+    let reply = Request::get("/orders/7")
+        .bearer(&token)
+        .send(address, &authority);
+    assert_eq!(reply.status, 200, "{}", reply.body);
+
+    let output = place.obey_with(&["token", "inspect"], &token);
+    let inspected: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(inspected["claims"]["sub"], "ada");
+    assert_eq!(inspected["header"]["typ"], "at+jwt");
+
+    let keys = place.obey(&["key", "export"]);
+    std::fs::write(place.path().join("keys.json"), &keys.stdout).unwrap();
+    let verify = ["token", "verify", "--key", "keys.json"];
+    let output = place.obey_with(&verify, &token);
+    assert_eq!(
+        (output.status.code(), answer(&output).as_str()),
+        (Some(0), "valid")
+    );
+    let output = place.obey_with(&verify, &format!("{token}\nx.{token}\n"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        answer(&output).starts_with("valid\nmalformed_token: "),
+        "{}",
+        answer(&output)
+    );
+}
+
+#[test]
+fn people_are_managed_with_passwords_from_standard_input() {
+    let hub = "[dialect.hub]\nspeak = \"nexushub\"\npath = \"/hub\"\n[dialect.oauth]\nspeak = \"oauth2\"\npath = \"/oauth\"\n";
+    let file = hello().replace(
+        "path = \"/orders/**\"",
+        "path = \"/orders/**\"\nissuers = [\"oauth\"]",
+    );
+    let place = Place::with(&(file + hub));
+    let hub = ["--mount", "hub"];
+    let output = place.obey_with(
+        &[&["user", "add", "ada"][..], &hub].concat(),
+        "sesame street\n",
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    assert!(answer(&output).starts_with("ada-"), "{}", answer(&output));
+    assert!(!notes(&output).contains("sesame"));
+
+    let output = place.obey(&[&["user", "scope", "ada", "write_notes"][..], &hub].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    for command in ["reset-refresh", "disable", "enable"] {
+        let output = place.obey(&[&["user", command, "ada"][..], &hub].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    }
+    let output = place.obey(&[&["user", "list", "--json"][..], &hub].concat());
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["scope"]),
+        (&json!("ada"), &json!("write_notes"))
+    );
+
+    let nothing = place.obey(&[&["user", "passwd", "ada"][..], &hub].concat());
+    assert_eq!(nothing.status.code(), Some(2), "{}", notes(&nothing));
+    let which = place.obey(&["user", "list"]);
+    assert_eq!(which.status.code(), Some(2));
+    assert!(notes(&which).contains("--mount"), "{}", notes(&which));
+}
+
+#[test]
+fn a_route_is_explained_by_the_code_that_judges() {
+    let place = Place::hello();
+    let url = "https://localhost:8443/orders/7";
+    let explain = ["route", "explain", "GET", url];
+
+    let output = place.obey(&explain);
+    assert_eq!(output.status.code(), Some(1), "{}", notes(&output));
+    assert!(
+        answer(&output).contains("401 missing_token"),
+        "{}",
+        answer(&output)
+    );
+
+    let claims = [&explain[..], &["--claims", r#"{"scope":"profile"}"#]].concat();
+    let output = place.obey(&claims);
+    assert_eq!(output.status.code(), Some(1));
+    let told = answer(&output);
+    for words in [
+        "orders",
+        "tollgate.toml:6",
+        "needs orders:read, token has profile",
+        "403 insufficient_scope",
+    ] {
+        assert!(told.contains(words), "no {words:?} in\n{told}");
+    }
+
+    let claims = [
+        &explain[..],
+        &["--json", "--claims", r#"{"scope":"orders:read profile"}"#],
+    ]
+    .concat();
+    let output = place.obey(&claims);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        answer(&output),
+        notes(&output)
+    );
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["allow"], true);
+
+    let expired = [
+        &explain[..],
+        &["--claims", r#"{"scope":"orders:read","exp":1}"#],
+    ]
+    .concat();
+    assert!(answer(&place.obey(&expired)).contains("401 expired"));
+    let nowhere = place.obey(&["route", "explain", "GET", "https://localhost/nowhere"]);
+    assert!(
+        answer(&nowhere).contains("404 no_route"),
+        "{}",
+        answer(&nowhere)
+    );
+}
+
+#[test]
+fn routes_and_keys_are_listed_for_people_and_programs() {
+    let place = Place::hello();
+    let output = place.obey(&["route", "list", "--json"]);
+    let routes: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(routes[0]["demands"], "a token with orders:read");
+    assert_eq!(routes[0]["issuers"], json!(["oauth"]));
+    let output = place.obey(&["key", "list", "--json"]);
+    let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&keys[0]["mount"], &keys[0]["algorithm"], &keys[0]["use"]),
+        (&json!("oauth"), &json!("ES256"), &json!("signs"))
+    );
+    let pem = place.obey(&["key", "export", "--format", "pem"]);
+    assert!(answer(&pem).starts_with("-----BEGIN PUBLIC KEY-----"));
+}
+
+fn last_word(text: &str) -> String {
+    text.split_whitespace().last().unwrap().to_owned()
+}

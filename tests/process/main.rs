@@ -1,0 +1,15 @@
+//! The real executable: its arguments, exit codes, signals, and what it writes where.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod commands;
+mod demo;
+mod serving;
+mod starting;
+mod tollgate;
+mod verifying;
+mod wire;

@@ -143,7 +143,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
         format!("could not read {}: {error}", path.display()),
     );
     if error.kind() == io::ErrorKind::NotFound {
-        problem.note("`tollgate init` writes a file to start from; `-c FILE` names another one")
+        problem.note("name another file with `-c FILE`; `tollgate demo` needs none")
     } else {
         problem
     }

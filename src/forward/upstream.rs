@@ -1,6 +1,5 @@
 //! One resource server: reaching it, sending it a permitted request, and giving its answer back.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::response;
 use super::url::UpstreamUrl;
 use crate::net::{Arrival, Body, Scheme, Tasks, TrustError, client_config};
 use crate::permit::Permit;
-use crate::settings::Lifetime;
+use crate::settings::{FilePath, Lifetime};
 
 /// A resource server.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -66,7 +65,7 @@ impl Default for UpstreamTimeouts {
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
     /// The certificate authority to trust, in PEM; default: those of the operating system.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<FilePath>,
     /// The name its certificate is for; default: the host of `url`.
     pub server_name: Option<String>,
 }
@@ -281,7 +280,7 @@ fn recognise(
         .to_owned();
     let server_name = ServerName::try_from(bare).map_err(|_| TrustError::Name(name.to_owned()))?;
     Ok((
-        client_config(settings.ca.as_deref(), &[b"http/1.1"])?,
+        client_config(settings.ca.as_ref().map(FilePath::as_path), &[b"http/1.1"])?,
         server_name,
     ))
 }

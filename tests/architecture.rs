@@ -56,7 +56,7 @@ fn every_file_opens_with_prose() {
             .text
             .lines()
             .next()
-            .is_some_and(|line| line.starts_with("//! ") && line.len() > 20);
+            .is_some_and(|line| line.len() > "//! ".len() && line.starts_with("//! "));
         Some(if prose {
             Vec::new()
         } else {
@@ -154,6 +154,45 @@ fn one_trait_is_enough() {
                 .collect(),
         )
     });
+}
+
+/// Reasons to refuse that no behaviour test shows yet. This list may only shrink.
+const WITHOUT_EXAMPLE: [&str; 5] = [
+    "misdirected",
+    "overloaded",
+    "rate_limited",
+    "revoked",
+    "store_unavailable",
+];
+
+#[test]
+fn every_refusal_has_an_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let refusal = fs::read_to_string(root.join("src/observe/refusal.rs")).unwrap();
+    let codes = refusal
+        .split_once("fn code(")
+        .and_then(|(_, rest)| rest.split_once("\n    }\n"))
+        .map(|(body, _)| body)
+        .unwrap();
+    let codes: Vec<&str> = codes.split('"').skip(1).step_by(2).collect();
+    assert!(
+        codes.len() > 20,
+        "the codes stand in Refusal::code: {codes:?}"
+    );
+    let mut paths = Vec::new();
+    collect(&root.join("tests/behaviour"), &mut paths);
+    let tests: String = paths
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    for code in codes {
+        let shown = tests.contains(&format!("\"{code}\""));
+        let excused = WITHOUT_EXAMPLE.contains(&code);
+        assert!(
+            shown != excused,
+            "{code}: shown by a test {shown}, listed as not shown {excused}"
+        );
+    }
 }
 
 /// One file of `src`.

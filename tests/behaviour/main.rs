@@ -1,4 +1,6 @@
 //! Behaviour tests: they start Tollgate as the executable does and speak HTTP to it, in good words and in bad ones.
+//!
+//! Ids such as `FR-01` name cases of the acceptance list, `NH-7` rows of a contract.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,3 +10,18 @@
 )]
 
 mod harness;
+
+mod draining;
+mod framing;
+mod headers;
+mod outages;
+mod passing;
+mod paths;
+mod permitting;
+mod refusing;
+mod routing;
+mod speaking;
+mod streaming;
+mod tls;
+mod upgrading;
+mod verifying;

@@ -27,6 +27,19 @@ pub(crate) fn authority() -> &'static Authority {
     AUTHORITY.get_or_init(Authority::new)
 }
 
+/// The certificate the gateway shows in every test, for every name it is called by.
+pub(crate) fn certificate_of_the_gateway() -> &'static Certificate {
+    static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
+    let names = [
+        "gw.test",
+        "b.test",
+        "auth.hub.test",
+        "api.hub.test",
+        "localhost",
+    ];
+    CERTIFICATE.get_or_init(|| authority().certify(&names))
+}
+
 impl Authority {
     /// A new authority that nobody trusts yet.
     pub(crate) fn new() -> Self {
@@ -40,6 +53,11 @@ impl Authority {
     /// The authority's own certificate, PEM.
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// The authority's own certificate, DER.
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
     }
 
     /// A fresh certificate for some names or addresses.

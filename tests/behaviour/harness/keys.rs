@@ -87,6 +87,11 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The bytes behind base64url without padding.
+pub(crate) fn decode_base64url(text: &str) -> Vec<u8> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
 impl Keys {
     fn load(issuer: &str) -> Self {
         Self {

@@ -8,11 +8,13 @@
 //! Reading order: [`upstream`], [`issuer`] with [`keys`], [`exchange`], [`flaky`], [`authority`].
 
 pub(crate) mod authority;
+pub(crate) mod bench;
 mod check;
 pub(crate) mod exchange;
 pub(crate) mod flaky;
 pub(crate) mod issuer;
 pub(crate) mod keys;
+pub(crate) mod tollgate;
 pub(crate) mod upstream;
 
 use std::{

@@ -29,11 +29,11 @@ pub(crate) struct Client {
     http2: bool,
 }
 
-/// A kept connection.
+/// A kept connection. Clones share it, as far as its protocol lets them.
 pub(crate) struct Session {
     sender: Sender,
     client: Client,
-    _task: Task,
+    task: Arc<Task>,
 }
 
 /// A request being written.
@@ -137,7 +137,7 @@ impl Client {
 
     /// A connection that stays.
     pub(crate) async fn session(&self) -> Session {
-        soon("a session", async {
+        let session = Box::pin(async {
             let stream = TcpStream::connect(self.address).await.unwrap();
             let Some(tls) = self.tls.clone() else {
                 return self.handshake(TokioIo::new(stream)).await;
@@ -146,8 +146,8 @@ impl Client {
             let name = ServerName::try_from(host).unwrap();
             let stream = TlsConnector::from(tls).connect(name, stream).await.unwrap();
             self.handshake(TokioIo::new(stream)).await
-        })
-        .await
+        });
+        soon("a session", session).await
     }
 
     async fn handshake<T>(&self, stream: T) -> Session
@@ -172,7 +172,7 @@ impl Client {
         Session {
             sender,
             client: self.clone(),
-            _task: task,
+            task: Arc::new(task),
         }
     }
 }
@@ -213,6 +213,21 @@ impl Session {
             }
         })
         .await
+    }
+
+    /// The same connection once more, to send while another request is under way.
+    ///
+    /// # Panics
+    /// Over HTTP/1.1, which has no such thing.
+    pub(crate) fn share(&self) -> Self {
+        let Sender::Http2(sender) = &self.sender else {
+            panic!("HTTP/1.1 cannot be shared")
+        };
+        Self {
+            sender: Sender::Http2(sender.clone()),
+            client: self.client.clone(),
+            task: self.task.clone(),
+        }
     }
 
     /// Whether the other side has ended the connection.

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
 
-pub(crate) use self::{client::Client, wire::Wire};
+pub(crate) use self::{
+    client::{Client, Request, pieces},
+    wire::Wire,
+};
 
 /// A reply, whole or as far as it came.
 #[derive(Clone, Debug)]

@@ -50,7 +50,7 @@ impl Wire {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let stream = soon(
             "a handshake",
-            TlsConnector::from(config).connect(name, stream),
+            Box::pin(TlsConnector::from(config).connect(name, stream)),
         )
         .await?;
         Ok(Self::over(Either::Right(Box::new(stream))))

@@ -1,0 +1,151 @@
+//! Tollgate itself, started as the executable starts it, on ports and in a folder of its own, by a clock that stands still
+//! until a test moves it.
+
+use std::{
+    fs, future::pending, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use tempfile::TempDir;
+use tollgate::{
+    config::Config,
+    server::{Kept, Running, Server},
+    token::{Scope, TimeSource, Timestamp},
+};
+
+use super::{
+    authority::{authority, certificate_of_the_gateway},
+    exchange::{Client, Wire},
+    issuer::{INTROSPECTION_CLIENT, NOW},
+    keys::{b, decode_base64url},
+    soon,
+};
+
+/// A running gateway; stopped, and its folder removed, when dropped.
+pub(crate) struct Tollgate {
+    running: Running,
+    clock: TimeSource,
+    folder: TempDir,
+}
+
+impl Tollgate {
+    /// Starts with this file.
+    ///
+    /// # Panics
+    /// When the file is wrong or the gateway cannot start; see [`Tollgate::try_start`].
+    pub(crate) async fn start(toml: &str) -> Self {
+        Self::try_start(toml)
+            .await
+            .unwrap_or_else(|error| panic!("{error}\nin\n{toml}"))
+    }
+
+    /// Starts with this file, or says why not.
+    pub(crate) async fn try_start(toml: &str) -> Result<Self, String> {
+        let folder = prepared_folder();
+        let parsed = Config::parse("tollgate.toml", toml, folder.path());
+        let (config, _) = parsed.map_err(|report| report.plain())?;
+        let clock = TimeSource::manual(Timestamp::from_seconds(NOW));
+        let started = soon("the gateway", Server::start(&config, clock.clone())).await;
+        let running = started.map_err(|error| format!("{error:?}"))?;
+        Ok(Self {
+            running,
+            clock,
+            folder,
+        })
+    }
+
+    /// Where a listener listens.
+    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
+        self.running.address(listener).unwrap()
+    }
+
+    /// Where the operator's own listener listens.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.running.admin_address().unwrap()
+    }
+
+    /// The folder of the configuration file.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Moves the clock on.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A client of the listener `public`, over TLS, for `gw.test`.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address("public"), "gw.test")
+    }
+
+    /// A raw connection to the listener `public`, over TLS, `http/1.1`, for `gw.test`.
+    pub(crate) async fn wire(&self) -> Wire {
+        let config = authority().client(&["http/1.1"]);
+        Wire::tls(self.address("public"), "gw.test", config).await
+    }
+
+    /// What an operator reaches through commands: accounts, clients, keys.
+    pub(crate) fn kept(&self) -> &Kept {
+        self.running.kept()
+    }
+
+    /// Gives an account these scopes.
+    pub(crate) async fn set_scopes(&self, mount: &str, name: &str, scopes: &str) {
+        let scope = Scope::parse(scopes).unwrap();
+        let accounts = &self.kept().accounts;
+        assert!(accounts.set_scope(mount, name, scope).await.unwrap());
+    }
+
+    /// Voids every refresh token of an account.
+    pub(crate) async fn revoke(&self, mount: &str, name: &str) {
+        let accounts = &self.kept().accounts;
+        assert!(accounts.revoke(mount, name).await.unwrap());
+    }
+
+    /// The public half of the RSA key with which a mount signs, as PEM (RFC 7468 §13).
+    pub(crate) fn public_key_pem(&self, mount: &str) -> String {
+        let keys = self.kept().mounts[mount].issuer().keyring.jwks();
+        let modulus = decode_base64url(keys["keys"][0]["n"].as_str().unwrap());
+        assert_eq!(modulus.len(), 256);
+        let der = [SPKI_BEFORE_MODULUS, &modulus, SPKI_AFTER_MODULUS].concat();
+        let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+        for line in BASE64_STANDARD.encode(der).as_bytes().chunks(64) {
+            pem += std::str::from_utf8(line).unwrap();
+            pem.push('\n');
+        }
+        pem + "-----END PUBLIC KEY-----\n"
+    }
+
+    /// Stops in an orderly way: what has begun is finished.
+    pub(crate) async fn stop(self) {
+        soon("the gateway's end", self.running.stop(pending())).await;
+    }
+}
+
+/// A folder with all the files that the files of the tests name.
+fn prepared_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        // Keys and secrets that others may read are refused.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let certificate = certificate_of_the_gateway();
+    write("gateway.pem", &certificate.certificate);
+    write("gateway.key", &certificate.key);
+    write("ca.pem", &authority().pem());
+    write("introspection.secret", INTROSPECTION_CLIENT.1);
+    let keys = b().all().map(super::keys::Key::jwk);
+    write(
+        "b.jwks.json",
+        &serde_json::json!({ "keys": keys }).to_string(),
+    );
+    folder
+}
+
+/// A `SubjectPublicKeyInfo` of 2048 bits RSA up to the modulus (RFC 5280 §4.1, RFC 8017 §A.1).
+const SPKI_BEFORE_MODULUS: &[u8] = b"\x30\x82\x01\x22\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x03\x82\x01\x0f\x00\x30\x82\x01\x0a\x02\x82\x01\x01\x00";
+/// The exponent, 65537.
+const SPKI_AFTER_MODULUS: &[u8] = b"\x02\x03\x01\x00\x01";

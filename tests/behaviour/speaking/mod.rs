@@ -1,0 +1,3 @@
+//! The dialects, each by the rows of its contract.
+
+mod nexushub;

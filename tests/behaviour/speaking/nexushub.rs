@@ -1,0 +1,666 @@
+//! NexusHub, row by row.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    exchange::{Answer, Client, Request},
+    keys::hs256,
+    tollgate::Tollgate,
+    upstream::Upstream,
+};
+
+const FILE: &str = r#"
+[server]
+public_url = "https://gw.test"
+worker_threads = 2
+shutdown = { announce = "0s", grace = "10s" }
+
+[listener.public]
+address = "127.0.0.1:0"
+tls = { mode = "files", cert = "gateway.pem", key = { file = "gateway.key" } }
+
+[admin]
+address = "127.0.0.1:0"
+
+[upstream.up]
+url = "@up@"
+
+[dialect.hub]
+speak = "nexushub"
+hosts = ["auth.hub.test"]
+path = "/"
+register = "open"
+
+[route.hub]
+hosts = ["api.hub.test"]
+path = "/**"
+upstream = "up"
+issuers = ["hub"]
+forward = { identity = { x-user-id = "uid" } }
+
+[route.orders]
+hosts = ["api.hub.test"]
+path = "/orders/**"
+upstream = "up"
+issuers = ["hub"]
+require = { scope = "write_orders_warframe" }
+"#;
+
+/// A gateway that speaks as NexusHub does, and an upstream behind it.
+struct Hub {
+    gateway: Tollgate,
+    up: Upstream,
+}
+
+/// What Ada has after signing up and signing in.
+struct Ada {
+    key: String,
+    access: String,
+    refresh: String,
+}
+
+impl Hub {
+    async fn start() -> Self {
+        let up = Upstream::start().await;
+        let gateway = Tollgate::start(&FILE.replace("@up@", &up.url())).await;
+        Self { gateway, up }
+    }
+
+    fn auth(&self) -> Client {
+        self.gateway.client().named("auth.hub.test")
+    }
+
+    fn api(&self, path: &str) -> Request {
+        self.gateway.client().named("api.hub.test").get(path)
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.auth().post(path).json(&body).send().await
+    }
+
+    async fn register(&self, user: &str) -> String {
+        let answer = self
+            .post(
+                "/register",
+                json!({ "user_id": user, "user_secret": "s3cret-one" }),
+            )
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["user_key"].as_str().unwrap().to_owned()
+    }
+
+    async fn authenticate(&self, key: &str) -> Ada {
+        let answer = self
+            .post(
+                "/authenticate",
+                json!({ "user_key": key, "user_secret": "s3cret-one" }),
+            )
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let body = answer.json();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Ada {
+            key: key.to_owned(),
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
+    }
+
+    async fn ada(&self) -> Ada {
+        let key = self.register("ada").await;
+        self.authenticate(&key).await
+    }
+}
+
+/// Checks status and the two members every refusal has.
+fn says(answer: &Answer, status: u16, error: &str, reason: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.json(), json!({ "error": error, "reason": reason }));
+}
+
+fn reason_starts(answer: &Answer, status: u16, error: &str, start: &str) {
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (status, &json!(error)),
+        "{}",
+        answer.text()
+    );
+    let reason = answer.json()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with(start), "{reason}");
+}
+
+fn members(value: &Value) -> Vec<&str> {
+    let mut members: Vec<&str> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    members.sort_unstable();
+    members
+}
+
+fn part(token: &str, number: usize) -> Value {
+    let part = token.split('.').nth(number).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+fn is_alphanumeric(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[tokio::test]
+async fn a_user_registers() {
+    // NH-1
+    let hub = Hub::start().await;
+    let answer = hub
+        .post(
+            "/register",
+            json!({ "user_id": "ada", "user_secret": "s3cret-one" }),
+        )
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .starts_with("application/json")
+    );
+    assert_eq!(members(&answer.json()), ["user_key"]);
+    let key = answer.json()["user_key"].as_str().unwrap().to_owned();
+    assert!(
+        key.strip_prefix("ada-")
+            .is_some_and(|rest| is_alphanumeric(rest, 32)),
+        "{key}"
+    );
+}
+
+#[tokio::test]
+async fn a_taken_name_is_refused() {
+    // NH-2
+    let hub = Hub::start().await;
+    hub.register("ada").await;
+    let again = hub
+        .post(
+            "/register",
+            json!({ "user_id": "ada", "user_secret": "other" }),
+        )
+        .await;
+    says(
+        &again,
+        409,
+        "Registration failed.",
+        "User id is already taken.",
+    );
+    hub.register("Ada").await;
+}
+
+#[tokio::test]
+async fn a_blank_name_or_secret_is_refused() {
+    // NH-3
+    let hub = Hub::start().await;
+    for body in [
+        json!({ "user_id": "  ", "user_secret": "x" }),
+        json!({ "user_id": "x", "user_secret": " \t" }),
+    ] {
+        let answer = hub.post("/register", body).await;
+        says(
+            &answer,
+            400,
+            "Registration failed.",
+            "User id or secret is empty.",
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_credential_is_named_and_never_echoed() {
+    // NH-4
+    let hub = Hub::start().await;
+    let cases = [
+        json!({ "user_id": "bob" }),
+        json!({ "user_id": "bob", "user_secret": "" }),
+        json!({ "user_secret": "hidden-secret" }),
+        json!({ "user_id": 7, "user_secret": "hidden-secret" }),
+    ];
+    for body in cases {
+        let answer = hub.post("/register", body).await;
+        reason_starts(
+            &answer,
+            401,
+            "Unauthorized.",
+            "Expected user credentials. Got:",
+        );
+        assert!(
+            !answer.text().contains("hidden-secret"),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_user_signs_in() {
+    // NH-5 NH-6
+    let hub = Hub::start().await;
+    let key = hub.register("ada").await;
+    let answer = hub
+        .post(
+            "/authenticate",
+            json!({ "user_key": key, "user_secret": "s3cret-one" }),
+        )
+        .await;
+    assert_eq!(members(&answer.json()), ["access_token", "refresh_token"]);
+    let ada = hub.authenticate(&key).await;
+    assert!(
+        ada.refresh
+            .strip_prefix(&ada.key)
+            .is_some_and(|rest| is_alphanumeric(rest, 64)),
+        "{}",
+        ada.refresh
+    );
+    let (header, claims) = (part(&ada.access, 0), part(&ada.access, 1));
+    assert_eq!(header, json!({ "alg": "RS256", "typ": "JWT" }));
+    assert_eq!(members(&claims), ["exp", "iat", "scp", "uid"]);
+    assert_eq!(
+        (&claims["uid"], &claims["scp"]),
+        (&json!("ada"), &json!(""))
+    );
+    assert_eq!(
+        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+        3600
+    );
+    assert_eq!(hub.api("/x").bearer(&ada.access).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn signing_in_twice_gives_the_same_refresh_token() {
+    // NH-7
+    let hub = Hub::start().await;
+    let first = hub.ada().await;
+    let second = hub.authenticate(&first.key).await;
+    assert_eq!(first.refresh, second.refresh);
+    for access in [first.access, second.access] {
+        assert_eq!(hub.api("/x").bearer(&access).send().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn wrong_credentials_all_sound_the_same() {
+    // NH-8
+    let hub = Hub::start().await;
+    let key = hub.register("ada").await;
+    let unknown = format!("ada-{}", "x".repeat(32));
+    let cases = [
+        json!({ "user_key": key, "user_secret": "wrong" }),
+        json!({ "user_key": unknown, "user_secret": "s3cret-one" }),
+        json!({ "user_key": "nobody", "user_secret": "s3cret-one" }),
+        json!({ "user_key": key }),
+    ];
+    for body in cases {
+        says(
+            &hub.post("/authenticate", body).await,
+            403,
+            "Unauthorized.",
+            "Credentials not recognized.",
+        );
+    }
+}
+
+#[tokio::test]
+async fn signing_in_without_a_key_is_refused() {
+    // NH-9
+    let hub = Hub::start().await;
+    let answer = hub.post("/authenticate", json!({})).await;
+    reason_starts(
+        &answer,
+        401,
+        "Unauthorized.",
+        "Expected user credentials. Got:",
+    );
+    let no_body = hub.auth().post("/authenticate").send().await;
+    reason_starts(
+        &no_body,
+        401,
+        "Unauthorized.",
+        "Expected user credentials. Got:",
+    );
+    let other_type = hub
+        .auth()
+        .post("/authenticate")
+        .header("content-type", "text/plain")
+        .body(r#"{"user_key":"a","user_secret":"b"}"#)
+        .send()
+        .await;
+    reason_starts(
+        &other_type,
+        401,
+        "Unauthorized.",
+        "Expected user credentials. Got:",
+    );
+}
+
+#[tokio::test]
+async fn refreshing_never_rotates() {
+    // NH-10
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    for _ in 0..3 {
+        let answer = hub
+            .auth()
+            .post("/refresh")
+            .form(&[("refresh_token", &ada.refresh)])
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(members(&answer.json()), ["access_token"]);
+        let access = answer.json()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(hub.api("/x").bearer(&access).send().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_refresh_token_is_refused() {
+    // NH-11
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let almost = format!("{}{}", ada.key, "0".repeat(64));
+    for token in [
+        "nope",
+        &almost,
+        &ada.key,
+        &ada.refresh[..ada.refresh.len() - 1],
+    ] {
+        let answer = hub
+            .post("/refresh", json!({ "refresh_token": token }))
+            .await;
+        assert_eq!(
+            (answer.status, &answer.json()["reason"]),
+            (403, &json!("Credentials not recognized.")),
+            "{token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn refreshing_without_a_token_is_refused() {
+    // NH-12
+    let hub = Hub::start().await;
+    for body in [json!({}), json!({ "refresh_token": "" })] {
+        reason_starts(
+            &hub.post("/refresh", body).await,
+            401,
+            "Unauthorized.",
+            "Expected refresh token. Got:",
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_text_is_a_missing_field() {
+    // NH-13
+    let hub = Hub::start().await;
+    let refresh = hub
+        .post("/refresh", json!({ "refresh_token": { "$ne": null } }))
+        .await;
+    reason_starts(
+        &refresh,
+        401,
+        "Unauthorized.",
+        "Expected refresh token. Got:",
+    );
+    let authenticate = hub
+        .post(
+            "/authenticate",
+            json!({ "user_key": { "$gt": "" }, "user_secret": "x" }),
+        )
+        .await;
+    reason_starts(
+        &authenticate,
+        401,
+        "Unauthorized.",
+        "Expected user credentials. Got:",
+    );
+}
+
+#[tokio::test]
+async fn a_protected_route_learns_the_user_from_the_token_alone() {
+    // NH-14
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let request = hub
+        .api("/x")
+        .header("authorization", &format!("bearer {}", ada.access))
+        .header("x-user-id", "eve");
+    assert_eq!(request.send().await.status, 200);
+    assert_eq!(hub.up.only().alike("x-user-id"), ["ada"]);
+}
+
+#[tokio::test]
+async fn an_expired_token_says_when_it_ended() {
+    // NH-15
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    hub.gateway.advance(Duration::from_secs(3601));
+    let answer = hub.api("/x").bearer(&ada.access).send().await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (401, &json!("Invalid Token."))
+    );
+    let reason = answer.json()["reason"].clone();
+    assert_eq!(
+        (&reason["name"], &reason["message"]),
+        (&json!("TokenExpiredError"), &json!("jwt expired"))
+    );
+    assert_eq!(reason["expiredAt"], "2027-01-15T09:00:00.000Z");
+    assert!(hub.up.is_untouched());
+    let refreshed = hub
+        .auth()
+        .post("/refresh")
+        .bearer(&ada.access)
+        .json(&json!({ "refresh_token": ada.refresh }))
+        .send()
+        .await;
+    assert_eq!(
+        refreshed.status, 200,
+        "an expired access token does not block its own refresh (N-4)"
+    );
+}
+
+#[tokio::test]
+async fn a_forged_token_is_called_so() {
+    // NH-16
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let parts: Vec<&str> = ada.access.split('.').collect();
+    let [_, claims, signature] = parts[..] else {
+        panic!("three parts")
+    };
+    let flipped = if signature.starts_with('A') { "B" } else { "A" }.to_owned() + &signature[1..];
+    let with_header = |header: &str| format!("{}.{claims}", BASE64_URL_SAFE_NO_PAD.encode(header));
+    let none = with_header(r#"{"alg":"none","typ":"JWT"}"#);
+    let symmetric = with_header(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let pem = hub.gateway.public_key_pem("hub");
+    let forged = BASE64_URL_SAFE_NO_PAD.encode(hs256(pem.as_bytes(), symmetric.as_bytes()));
+    for token in [
+        format!("{}.{claims}.{flipped}", parts[0]),
+        format!("{none}."),
+        none,
+        format!("{symmetric}.{forged}"),
+        "rubbish".to_owned(),
+    ] {
+        let answer = hub.api("/x").bearer(&token).send().await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (401, &json!("Invalid Token.")),
+            "{token}"
+        );
+        assert_eq!(
+            answer.json()["reason"]["name"],
+            "JsonWebTokenError",
+            "{token}"
+        );
+    }
+    assert!(hub.up.is_untouched());
+}
+
+#[tokio::test]
+async fn a_scope_that_is_missing_is_named() {
+    // NH-17
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let answer = hub.api("/orders/1").bearer(&ada.access).send().await;
+    says(
+        &answer,
+        403,
+        "Unauthorized",
+        "Expected write_orders_warframe, got .",
+    );
+    says(
+        &hub.api("/orders/1").send().await,
+        403,
+        "Unauthorized",
+        "Expected write_orders_warframe, got .",
+    );
+    says(
+        &hub.api("/x").send().await,
+        401,
+        "Unauthorized.",
+        "Expected user credentials.",
+    );
+    assert!(hub.up.is_untouched());
+    for (scopes, status) in [
+        ("write_root", 200),
+        ("write_orders_warframe", 200),
+        ("a,write_orders_warframe", 200),
+        ("write_orders_warframe_extra", 403),
+    ] {
+        hub.gateway.set_scopes("hub", "ada", scopes).await;
+        let token = hub.authenticate(&ada.key).await.access;
+        assert_eq!(
+            hub.api("/orders/1").bearer(&token).send().await.status,
+            status,
+            "{scopes}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_verb_or_path_is_not_found() {
+    // NH-18
+    let hub = Hub::start().await;
+    for (method, path) in [
+        (Method::GET, "/authenticate"),
+        (Method::POST, "/authenticate/"),
+        (Method::OPTIONS, "/authenticate"),
+        (Method::POST, "/nothing"),
+    ] {
+        let answer = hub.auth().request(method.clone(), path).send().await;
+        reason_starts(&answer, 404, "Not found.", "Couldn't find ");
+    }
+}
+
+#[tokio::test]
+async fn the_twenty_first_attempt_waits() {
+    // NH-19
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    hub.gateway.advance(Duration::from_secs(6));
+    for _ in 0..20 {
+        let answer = hub
+            .post("/refresh", json!({ "refresh_token": ada.refresh }))
+            .await;
+        assert_eq!(answer.status, 200);
+    }
+    let answer = hub
+        .post("/refresh", json!({ "refresh_token": ada.refresh }))
+        .await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (429, &json!("Rate limit exceeded."))
+    );
+    let reason = answer.json()["reason"].as_str().unwrap().to_owned();
+    let (before, after) = reason.split_once("wait ").expect("says how long");
+    let millis = after.strip_suffix("ms to continue.").unwrap();
+    assert!(
+        millis.bytes().all(|byte| byte.is_ascii_digit())
+            && !before.contains(|letter: char| letter.is_ascii_digit()),
+        "{reason}"
+    );
+    assert!(answer.header("retry-after").is_some());
+    hub.gateway.advance(Duration::from_secs(6));
+    assert_eq!(
+        hub.post("/refresh", json!({ "refresh_token": ada.refresh }))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn an_operator_takes_a_refresh_token_back() {
+    // NH-20
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    hub.gateway.revoke("hub", "ada").await;
+    let old = hub
+        .post("/refresh", json!({ "refresh_token": ada.refresh }))
+        .await;
+    assert_eq!(old.status, 403);
+    let again = hub.authenticate(&ada.key).await;
+    assert_ne!(again.refresh, ada.refresh);
+    assert_eq!(
+        hub.post("/refresh", json!({ "refresh_token": again.refresh }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        hub.api("/x").bearer(&ada.access).send().await.status,
+        200,
+        "what is out lives to its end"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_key_is_recovered_by_who_knows_the_secret() {
+    // /userkey
+    let hub = Hub::start().await;
+    let key = hub.register("ada").await;
+    let good = hub
+        .post(
+            "/userkey",
+            json!({ "user_id": "ada", "user_secret": "s3cret-one" }),
+        )
+        .await;
+    assert_eq!((good.status, &good.json()["user_key"]), (200, &json!(key)));
+    let wrong = hub
+        .post(
+            "/userkey",
+            json!({ "user_id": "ada", "user_secret": "wrong" }),
+        )
+        .await;
+    assert_eq!(
+        (wrong.status, &wrong.json()["reason"]),
+        (403, &json!("Credentials not recognized."))
+    );
+}
+
+#[tokio::test]
+async fn malformed_and_oversized_bodies_are_refused() {
+    let hub = Hub::start().await;
+    let malformed = hub
+        .auth()
+        .post("/authenticate")
+        .header("content-type", "application/json")
+        .body("{\"user_key\":")
+        .send()
+        .await;
+    assert_eq!(malformed.status, 400);
+    let huge = json!({ "user_key": "x".repeat(200 * 1024), "user_secret": "y" });
+    assert_eq!(hub.post("/authenticate", huge).await.status, 413);
+}

@@ -236,15 +236,23 @@ impl Reply {
     }
 }
 
-/// The status, and the body if it is short.
+/// The status, and what is worth seeing: who the upstream was told is calling, or why it was not called.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
-        let body = self.json.to_string();
-        if self.status.is_success() || body.len() > LONGEST_SHOWN {
-            return Ok(());
+        if !self.status.is_success() {
+            return write!(f, "  {}", self.json);
         }
-        write!(f, "  {body}")
+        for field in ["x-user", "x-client"] {
+            let told = self
+                .json
+                .get("headers")
+                .and_then(|headers| headers.get(field));
+            if let Some(told) = told.and_then(Value::as_str) {
+                write!(f, "  the upstream saw {field}: {told}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -287,7 +295,6 @@ pub(super) fn quoted(word: &str) -> String {
 const HOST_NAME: &str = "localhost";
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
-const LONGEST_SHOWN: usize = 300;
 
 #[cfg(test)]
 mod tests {

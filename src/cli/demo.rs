@@ -164,14 +164,13 @@ impl Stage {
         let desk = Desk::with(self.config.clone())?;
         let options = MintOptions::brief("hub", "ada", Lifetime::seconds(1));
         let token = token::mint(&quiet, &desk, &options)?;
+        let file = self.folder.path().join("brief.token");
+        let file = quoted(&file.display().to_string());
         let mint = self.command("token mint --mount hub --subject ada --lifetime 1s");
         Ok(Brief {
             token: Filed::new(token, self.folder.path(), "brief.token").map_err(CallError::Keep)?,
             expires_at: Timestamp::from_seconds(desk.now.seconds() + 1),
-            command: format!(
-                "{mint} > {}",
-                self.folder.path().join("brief.token").display()
-            ),
+            command: format!("{mint} > {file} && sleep 1"),
         })
     }
 

@@ -154,6 +154,42 @@ fn people_are_managed_with_passwords_from_standard_input() {
 }
 
 #[test]
+fn nh_20_the_operator_resets_a_refresh_token_of_a_running_gateway() {
+    let hub = "[dialect.hub]\nspeak = \"nexushub\"\npath = \"/hub\"\nregister = \"open\"\n";
+    let place = Place::with(&(hello() + hub));
+    let upstream = Upstream::start();
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+    let post = |path, body| Request::json(path, &body).send(address, &authority);
+    let ada = json!({ "user_id": "ada", "user_secret": "sesame street" });
+    let key = post("/hub/register", ada).json()["user_key"].clone();
+    let login = || {
+        post(
+            "/hub/authenticate",
+            json!({ "user_key": key, "user_secret": "sesame street" }),
+        )
+    };
+    let first = login().json()["refresh_token"].clone();
+    assert_eq!(
+        post("/hub/refresh", json!({ "refresh_token": first })).status,
+        200
+    );
+
+    let output = place.obey(&["user", "reset-refresh", "ada"]);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    assert_eq!(
+        post("/hub/refresh", json!({ "refresh_token": first })).status,
+        403
+    );
+    let second = login().json()["refresh_token"].clone();
+    assert_ne!(first, second);
+    assert_eq!(
+        post("/hub/refresh", json!({ "refresh_token": second })).status,
+        200
+    );
+}
+
+#[test]
 fn a_route_is_explained_by_the_code_that_judges() {
     let place = Place::hello();
     let url = "https://localhost:8443/orders/7";

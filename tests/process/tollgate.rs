@@ -74,15 +74,23 @@ impl Place {
 
     /// Starts the gateway on free ports before this upstream.
     pub(crate) fn run(&self, upstream: SocketAddr) -> Running {
-        let mut process = self
-            .command(&["run"])
-            .args(["--set", "listener.public.address=127.0.0.1:0"])
-            .args(["--set", "admin.address=127.0.0.1:0"])
-            .args(["--set", "server.shutdown.announce=0s"])
-            .args(["--set", &format!("upstream.orders.url=http://{upstream}")])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let upstream = format!("upstream.orders.url=http://{upstream}");
+        self.start(&[
+            "run",
+            "--set",
+            "listener.public.address=127.0.0.1:0",
+            "--set",
+            "admin.address=127.0.0.1:0",
+            "--set",
+            "server.shutdown.announce=0s",
+            "--set",
+            &upstream,
+        ])
+    }
+
+    /// Starts a command that goes on until it is told to stop.
+    pub(crate) fn start(&self, words: &[&str]) -> Running {
+        let mut process = self.command(words).stdin(Stdio::null()).spawn().unwrap();
         let mut stdout = process.stdout.take().unwrap();
         let stdout = std::thread::spawn(move || {
             let mut text = String::new();
@@ -192,6 +200,7 @@ pub(crate) fn hello() -> String {
     let (_, rest) = readme.split_once("```toml\n").unwrap();
     let (toml, _) = rest.split_once("```").unwrap();
     assert_eq!(toml.lines().count(), 12);
+    assert_eq!(toml, include_str!("../../config/minimal.toml"));
     toml.to_owned()
 }
 

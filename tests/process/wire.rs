@@ -39,16 +39,24 @@ impl Request {
     /// A token as this client (RFC 6749 §4.4).
     pub(crate) fn token(client: &str, secret: &str) -> Self {
         let pair = STANDARD.encode(format!("{client}:{secret}"));
-        let request = Self {
-            head: "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-                   Content-Type: application/x-www-form-urlencoded\r\n"
-                .to_owned(),
-            body: "grant_type=client_credentials".to_owned(),
-        };
-        let length = request.body.len().to_string();
-        request
+        let form = "application/x-www-form-urlencoded";
+        Self::post("/oauth/token", form, "grant_type=client_credentials")
             .with("Authorization", &format!("Basic {pair}"))
-            .with("Content-Length", &length)
+    }
+
+    /// Sends JSON.
+    pub(crate) fn json(path: &str, body: &serde_json::Value) -> Self {
+        Self::post(path, "application/json", &body.to_string())
+    }
+
+    fn post(path: &str, kind: &str, body: &str) -> Self {
+        let request = Self {
+            head: format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"),
+            body: body.to_owned(),
+        };
+        request
+            .with("Content-Type", kind)
+            .with("Content-Length", &body.len().to_string())
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {

@@ -60,33 +60,17 @@ pub(super) fn demo(global: &Global, options: &DemoOptions) -> Result<(), CliErro
         include_str!("../../config/demo.toml"),
         Ground::default(),
     )?;
-    let tour = Tour::of(stage.caller()?, stage.folder.path().to_owned());
-    let (brief, shop) = (stage.brief(global)?, stage.shop()?);
-    let taken = runtime.block_on(async {
-        tokio::select! {
-            taken = tour.take(brief, shop) => taken.map(Some),
-            () = signals.next() => Ok(None),
-        }
-    });
-    let surprises = match taken {
-        Ok(surprises) => surprises,
-        Err(error) => {
-            stage.strike(&runtime, &mut signals)?;
-            return Err(error);
-        }
-    };
-    if surprises == Some(0) && !options.once {
-        console::note(
-            "All as it must be. The gateway stays up for your own attempts until Ctrl-C.",
-        );
+    let surprises = stage.tour(global, &runtime, &mut signals);
+    if matches!(surprises, Ok(0)) && !options.once {
+        let more = "The gateway stays up for your own attempts until Ctrl-C.";
+        console::note(format_args!("All as it must be. {more}"));
         runtime.block_on(signals.next());
     }
     stage.strike(&runtime, &mut signals)?;
-    match surprises {
-        Some(0) => Ok(()),
-        // Interrupted: nobody can say whether the rest would have been right.
-        None if !options.once => Ok(()),
-        _ => Err(CliError::No),
+    if surprises? == 0 {
+        Ok(())
+    } else {
+        Err(CliError::No)
     }
 }
 
@@ -126,6 +110,23 @@ impl Stage {
             config,
             file: path,
             folder,
+        })
+    }
+
+    /// Takes the tour; returns how many steps did not give what they must. Whoever interrupts it does not learn that.
+    fn tour(
+        &self,
+        global: &Global,
+        runtime: &Runtime,
+        signals: &mut Signals,
+    ) -> Result<usize, CliError> {
+        let tour = Tour::of(self.caller()?, self.folder.path().to_owned());
+        let (brief, shop) = (self.brief(global)?, self.shop()?);
+        runtime.block_on(async {
+            tokio::select! {
+                taken = tour.take(brief, shop) => taken,
+                () = signals.next() => Err(CliError::No),
+            }
         })
     }
 

@@ -9,6 +9,7 @@ use super::command::Global;
 use super::{CliError, console};
 use crate::config::Config;
 use crate::issue::LocalIssuer;
+use crate::observe;
 use crate::server::Kept;
 use crate::token::{TimeSource, Timestamp};
 
@@ -24,7 +25,14 @@ pub(super) struct Desk {
 impl Desk {
     /// Opens what the command line names.
     pub(super) fn open(global: &Global) -> Result<Self, CliError> {
-        Self::with(configuration(global)?)
+        let config = configuration(global)?;
+        let mut log = global.log(&config);
+        if global.verbose == 0 {
+            // What a command does it says itself; the audit log of it is for those who ask.
+            "warn".clone_into(&mut log.level);
+        }
+        observe::start(&log).map_err(CliError::Log)?;
+        Self::with(config)
     }
 
     /// Opens what this configuration names.

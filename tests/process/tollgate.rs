@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -164,19 +164,19 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn ended(mut self) -> Ended {
         let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                break status;
+        loop {
+            match self
+                .stderr
+                .recv_timeout(DEADLINE.saturating_sub(start.elapsed()))
+            {
+                Ok(line) => self.log.push(line),
+                // It wrote its last.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("does not end:\n{}", self.log.join("\n")),
             }
-            assert!(
-                start.elapsed() < DEADLINE,
-                "does not end:\n{}",
-                self.log.join("\n")
-            );
-            std::thread::yield_now();
-        };
+        }
+        let status = self.process.wait().unwrap();
         let stdout = self.stdout.take().unwrap().join().unwrap();
-        self.log.extend(self.stderr.iter());
         let stderr = self.log.join("\n");
         Ended {
             status,

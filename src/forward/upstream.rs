@@ -153,18 +153,21 @@ impl Upstream {
         let (body, progress) = client_body(incoming, sending);
         let request = outgoing(head, body, sending).map_err(ForwardError::Head)?;
         let Some(kept) = self.pool.take(sending.worker) else {
-            return self.send_fresh(request, &progress, sending, 1).await;
+            return Box::pin(self.send_fresh(request, &progress, sending, 1)).await;
         };
         match self.exchange(kept, request, &progress, sending).await {
             Ok(response) => Ok(Sent {
                 response,
                 attempts: 1,
             }),
-            Err(Failed::Unsent(request)) => self.send_fresh(*request, &progress, sending, 2).await,
+            Err(Failed::Unsent(request)) => {
+                Box::pin(self.send_fresh(*request, &progress, sending, 2)).await
+            }
             Err(Failed::Sent(error)) => Err(error),
         }
     }
 
+    /// Connecting is rare and its state large: whoever calls this boxes it, so that no other request carries its weight.
     async fn send_fresh(
         &self,
         request: Request<Body>,

@@ -49,7 +49,8 @@ impl Gate {
                     request_id: id.as_str(),
                 };
                 *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
-                Ok(mount.serve(request, &asker).await)
+                // Boxed, so that a request to an upstream does not carry the weight of one to a mount.
+                Ok(Box::pin(mount.serve(request, &asker)).await)
             }
             Destination::Upstream(upstream, forwarding) => {
                 fits(&request, forwarding)?;

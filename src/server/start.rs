@@ -70,7 +70,8 @@ impl Server {
             let (gate, caller) = (Arc::clone(&gate), Arc::new(Caller::new(peer, body_idle)));
             move |request| {
                 let (gate, caller) = (Arc::clone(&gate), Arc::clone(&caller));
-                async move { gate.handle(request, &caller).await }
+                // Boxed once, as what lies between here and the socket would move it several times.
+                Box::pin(async move { gate.handle(request, &caller).await })
             }
         })?;
         let admin = state.serve(&config.admin, &observer, listening.tallies())?;

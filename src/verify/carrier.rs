@@ -8,7 +8,8 @@ use http::header::AUTHORIZATION;
 use super::{VerifyError, jwt};
 use crate::token::Carriers;
 
-/// The one credential found in a request: the characters of RFC 6750 §2.1, and no longer than a token may be.
+/// The one credential found in a request, no longer than a token may be. Whether its characters are those of a token is
+/// for [`check`] to say: one that was verified before need not be read again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Presented<'a>(&'a str);
 
@@ -40,8 +41,7 @@ pub(super) fn find(
     if values.next().is_some() {
         return Err(VerifyError::TwoCredentials);
     }
-    let value = value
-        .to_str()
+    let value = std::str::from_utf8(value.as_bytes())
         .map_err(|_| VerifyError::Malformed("characters outside ASCII"))?;
     let token = match value.split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim_matches(' '),
@@ -59,10 +59,15 @@ fn read(token: &str) -> Result<Presented<'_>, VerifyError> {
     if token.len() > jwt::LONGEST {
         return Err(VerifyError::Malformed("longer than 16 KiB"));
     }
-    if !token.bytes().all(is_token_character) {
-        return Err(VerifyError::Malformed("characters no token has"));
-    }
     Ok(Presented(token))
+}
+
+/// Whether a token that nobody has seen before is made of the characters of RFC 6750 §2.1.
+pub(super) fn check(token: &str) -> Result<(), VerifyError> {
+    if token.bytes().all(is_token_character) {
+        return Ok(());
+    }
+    Err(VerifyError::Malformed("characters no token has"))
 }
 
 // RFC 6750 §2.1: b64token. `=` may stand at the end only, which whoever reads the token will notice.
@@ -91,6 +96,7 @@ mod tests {
     fn token(value: &'static str, carriers: Carriers) -> Result<Option<String>, VerifyError> {
         let headers = headers(&[value]);
         let found = find(&headers, carriers)?;
+        found.map_or(Ok(()), |presented| check(presented.token()))?;
         Ok(found.map(|presented| presented.token().to_owned()))
     }
 

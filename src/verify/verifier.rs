@@ -133,6 +133,7 @@ impl Verifier {
         route: &Accepted,
         trail: &mut Trail,
     ) -> Result<(Arc<Identity>, Source), VerifyError> {
+        carrier::check(sought.token)?;
         let question = Question {
             token: sought.token,
             digest,

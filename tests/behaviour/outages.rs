@@ -400,6 +400,12 @@ async fn an_upstream_may_fail_in_every_way_it_likes() {
         assert_eq!(answer.status, status, "{reply:?}");
         bench.lives().await;
     }
+}
+
+#[tokio::test]
+async fn an_upstream_may_slam_the_door() {
+    // RL-07
+    let bench = Bench::start().await;
     bench.upstream.slam_doors(true);
     let answer = bench.post("/public/x").body("once").send().await;
     assert_eq!(answer.status, 502);

@@ -195,14 +195,19 @@ impl Jwks {
         }
     }
 
-    /// A fetch to wait for: the one that is under way, or a new one if there may be one.
+    /// A fetch to wait for: the one that is under way, or a new one if there may be one. A file is read whenever it
+    /// changes, so only a request that comes before the first reading may ask for it.
     fn ask_for(self: &Arc<Self>, name: Digest, now: Timestamp) -> Option<watch::Receiver<u64>> {
-        if !self.source.is_remote() {
-            return None;
-        }
         let mut desk = self.desk();
-        if !desk.fetching && !desk.diary.take(name, now) {
-            return None;
+        if !desk.fetching {
+            let may_fetch = if self.source.is_remote() {
+                desk.diary.take(name, now)
+            } else {
+                desk.fetches == 0
+            };
+            if !may_fetch {
+                return None;
+            }
         }
         // Under the lock, so that the fetch cannot end before we listen.
         let ended = self.ended.subscribe();

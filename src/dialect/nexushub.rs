@@ -118,7 +118,7 @@ impl Dialect for NexusHub {
         let mut response = match refusal {
             Refusal::MissingToken { needed } if needed.is_empty() => refused(
                 StatusCode::UNAUTHORIZED,
-                "Unauthorized",
+                "Unauthorized.",
                 "Expected user credentials.",
             ),
             Refusal::MissingToken { needed } => forbidden(needed.as_str(), ""),
@@ -681,7 +681,7 @@ mod tests {
         assert_eq!(refusal(&insufficient), (403, expected.clone()));
         assert_eq!(refusal(&Refusal::MissingToken { needed }), (403, expected));
         let needed = Scope::empty();
-        let expected = json!({ "error": "Unauthorized", "reason": "Expected user credentials." });
+        let expected = json!({ "error": "Unauthorized.", "reason": "Expected user credentials." });
         assert_eq!(refusal(&Refusal::MissingToken { needed }), (401, expected));
     }
 

@@ -137,17 +137,21 @@ impl Client {
 
     /// A connection that stays.
     pub(crate) async fn session(&self) -> Session {
-        let session = Box::pin(async {
-            let stream = TcpStream::connect(self.address).await.unwrap();
-            let Some(tls) = self.tls.clone() else {
-                return self.handshake(TokioIo::new(stream)).await;
-            };
-            let host = self.name.split(':').next().unwrap().to_owned();
-            let name = ServerName::try_from(host).unwrap();
-            let stream = TlsConnector::from(tls).connect(name, stream).await.unwrap();
-            self.handshake(TokioIo::new(stream)).await
-        });
-        soon("a session", session).await
+        soon("a session", Box::pin(self.try_session()))
+            .await
+            .unwrap()
+    }
+
+    /// A connection that stays; an error when it is cut before it stands.
+    async fn try_session(&self) -> std::io::Result<Session> {
+        let stream = TcpStream::connect(self.address).await?;
+        let Some(tls) = self.tls.clone() else {
+            return Ok(self.handshake(TokioIo::new(stream)).await);
+        };
+        let host = self.name.split(':').next().unwrap().to_owned();
+        let name = ServerName::try_from(host).unwrap();
+        let stream = TlsConnector::from(tls).connect(name, stream).await?;
+        Ok(self.handshake(TokioIo::new(stream)).await)
     }
 
     async fn handshake<T>(&self, stream: T) -> Session
@@ -302,8 +306,8 @@ impl Request {
     }
 
     /// Sends it on a connection of its own; an error when there is no reply.
-    pub(crate) async fn try_send(self) -> hyper::Result<Answer> {
-        let mut session = self.client.session().await;
+    pub(crate) async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error>> {
+        let mut session = soon("a session", Box::pin(self.client.try_session())).await?;
         let response = session.open(self).await?;
         Ok(read(response).await)
     }

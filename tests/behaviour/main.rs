@@ -14,6 +14,8 @@ mod harness;
 mod draining;
 mod framing;
 mod headers;
+mod issuing;
+mod multiplexing;
 mod outages;
 mod passing;
 mod paths;

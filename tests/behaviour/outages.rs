@@ -9,9 +9,10 @@ use crate::harness::{
     DEADLINE,
     bench::Bench,
     exchange::Client,
+    flaky::Flaky,
     issuer::{Issuer, NOW},
     keys, until,
-    upstream::{Reply, Upstream},
+    upstream::{Reply, Upstream, Valve},
 };
 
 /// Longest a fetch of keys may take, plus room for a slow machine.
@@ -410,6 +411,47 @@ async fn an_upstream_may_slam_the_door() {
     let answer = bench.post("/public/x").body("once").send().await;
     assert_eq!(answer.status, 502);
     bench.upstream.slam_doors(false);
+    bench.lives().await;
+}
+
+#[tokio::test]
+async fn a_wire_that_is_cut_or_stands_still_heals() {
+    // RL-07, under way
+    let upstream = Upstream::start().await;
+    let wire = Flaky::before(upstream.address()).await;
+    let more = format!(
+        r#"
+[upstream.far]
+url = "http://{}"
+timeouts = {{ response = "300ms" }}
+
+[route.far]
+hosts = ["gw.test"]
+path = "/far"
+upstream = "far"
+auth = "public"
+"#,
+        wire.address()
+    );
+    let bench = Bench::with(&more).await;
+    let send = || bench.post("/far").body("once").send();
+    assert_eq!(send().await.status, 200);
+    wire.freeze();
+    assert_eq!(send().await.status, 504);
+    wire.cut();
+    assert_eq!(send().await.status, 502);
+    wire.mend();
+    assert_eq!(send().await.status, 200);
+    let valve = Valve::new();
+    upstream.next(Reply::stream("text/plain").chunk("half").wait(&valve));
+    let mut client = bench.wire().await;
+    client
+        .send("GET /far HTTP/1.1\r\nHost: gw.test\r\n\r\n")
+        .await;
+    client.until("half").await;
+    wire.cut();
+    let rest = client.rest().await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "a cut answer looks complete");
     bench.lives().await;
 }
 

@@ -15,7 +15,7 @@ use super::{
     exchange::{Answer, Client, Request, Wire},
     issuer::{INTROSPECTION_CLIENT, Issuer, Token},
     keys,
-    tollgate::Tollgate,
+    tollgate::{Tollgate, panics},
     upstream::Upstream,
 };
 
@@ -192,6 +192,7 @@ impl Bench {
             "the gateway no longer serves: {}",
             answer.text()
         );
+        assert!(panics().is_empty(), "{:?}", panics());
     }
 }
 

@@ -2,7 +2,15 @@
 //! until a test moves it.
 
 use std::{
-    fs, future::pending, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration,
+    fs,
+    future::pending,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    panic,
+    path::Path,
+    sync::{Mutex, Once},
+    thread,
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -20,6 +28,9 @@ use super::{
     keys::{b, decode_base64url},
     soon,
 };
+
+/// What the file `shop.secret` holds.
+pub(crate) const SHOP_SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH";
 
 /// A running gateway; stopped, and its folder removed, when dropped.
 pub(crate) struct Tollgate {
@@ -41,6 +52,7 @@ impl Tollgate {
 
     /// Starts with this file, or says why not.
     pub(crate) async fn try_start(toml: &str) -> Result<Self, String> {
+        watch_for_panics();
         let folder = prepared_folder();
         let parsed = Config::parse("tollgate.toml", toml, folder.path());
         let (config, _) = parsed.map_err(|report| report.plain())?;
@@ -123,6 +135,31 @@ impl Tollgate {
     }
 }
 
+/// Every panic so far in a thread that is not a test's own: one of the gateway's, or of the world outside.
+pub(crate) fn panics() -> Vec<String> {
+    PANICS.lock().unwrap().clone()
+}
+
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Notes panics of other threads from now on. A test's own thread is called after the test and may panic as it likes.
+fn watch_for_panics() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let thread = thread::current();
+            if !thread.name().is_some_and(|name| name.contains("::")) {
+                PANICS
+                    .lock()
+                    .unwrap()
+                    .push(format!("{:?}: {panic}", thread.name()));
+            }
+            usual(panic);
+        }));
+    });
+}
+
 /// A folder with all the files that the files of the tests name.
 fn prepared_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -137,6 +174,7 @@ fn prepared_folder() -> TempDir {
     write("gateway.key", &certificate.key);
     write("ca.pem", &authority().pem());
     write("introspection.secret", INTROSPECTION_CLIENT.1);
+    write("shop.secret", SHOP_SECRET);
     let keys = b().all().map(super::keys::Key::jwk);
     write(
         "b.jwks.json",

@@ -26,6 +26,9 @@ tls = { mode = "files", cert = "gateway.pem", key = { file = "gateway.key" } }
 [admin]
 address = "127.0.0.1:0"
 
+[telemetry]
+access_log = { enabled = false }
+
 [upstream.up]
 url = "@up@"
 

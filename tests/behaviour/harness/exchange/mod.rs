@@ -3,6 +3,7 @@
 //! Neither follows redirects, repeats requests or adds headers of its own (`Host` and framing by [`Client`] excepted).
 
 mod client;
+pub(crate) mod frames;
 mod wire;
 
 use bytes::Bytes;

@@ -151,6 +151,14 @@ impl Wire {
         }
     }
 
+    /// Reads this many bytes; nothing when the connection ends before.
+    pub(crate) async fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.waiting.len() < count {
+            self.more().await?;
+        }
+        Some(self.waiting.drain(..count).collect())
+    }
+
     /// Reads until the other side ends the connection, and gives all that came.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await.is_some() {}

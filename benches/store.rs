@@ -88,6 +88,11 @@ fn account(number: u32) -> Account {
         generation: 0,
         status: Status::Active,
         created_at: Timestamp::from_seconds(1_700_000_000),
+        email: None,
+        title: None,
+        owner: None,
+        totp: None,
+        must_reset: false,
     }
 }
 

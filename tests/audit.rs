@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tollgate::issue::{
-    Answer, Ask, ClientCredentials, ClientSettings, Clients, Grant, Hashing, IssueError,
-    LocalIssuer, MasterKey, Mint, PasswordSettings, Registration, open_keyring,
+    Answer, Ask, ClientCredentials, ClientProof, ClientSettings, Clients, Grant, Hashing,
+    IssueError, LocalIssuer, MasterKey, Mint, PasswordSettings, Registration, open_keyring,
 };
 use tollgate::settings::{ByteSize, SecretSource};
 use tollgate::store::{Store, StoreSettings};
@@ -79,12 +79,13 @@ const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 async fn mint(store: &Store) -> (Mint, LocalIssuer) {
     let master = MasterKey::read(&Secret::new("A".repeat(43))).unwrap();
     let shop = ClientSettings {
-        secret: SecretSource {
+        secret: Some(SecretSource {
             literal: Some(Secret::new("shop-s3cret")),
             ..SecretSource::default()
-        },
+        }),
         grants: vec![Grant::ClientCredentials],
         scopes: vec![Scope::parse("orders:read").unwrap()],
+        ..ClientSettings::default()
     };
     let listed = BTreeMap::from([("shop".to_owned(), shop)]);
     let clients = Clients::open(&listed, store.clone()).await.unwrap();
@@ -129,7 +130,7 @@ fn login(key: &str, password: &str) -> Ask {
 fn client(id: &str, secret: &str) -> Ask {
     let client = ClientCredentials {
         id: id.to_owned(),
-        secret: Secret::new(secret),
+        proof: ClientProof::Secret(Secret::new(secret)),
         in_header: true,
     };
     Ask::ClientCredentials {

@@ -79,6 +79,8 @@ fn fr_01_the_twelve_lines_are_a_configuration() {
     assert_eq!(
         config.client["shop"]
             .secret
+            .as_ref()
+            .unwrap()
             .file
             .as_ref()
             .unwrap()
@@ -291,7 +293,13 @@ fn an_included_file_brings_its_own_folder_and_no_name_twice() {
     .unwrap();
     fs::write(folder.path().join("conf.d/notes.txt"), "not TOML").unwrap();
     let (config, _) = Config::load(&path, &[]).unwrap();
-    let secret = config.client["other"].secret.file.as_ref().unwrap();
+    let secret = config.client["other"]
+        .secret
+        .as_ref()
+        .unwrap()
+        .file
+        .as_ref()
+        .unwrap();
     assert_eq!(secret.as_path(), folder.path().join("conf.d/other.secret"));
 
     fs::write(

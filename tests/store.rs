@@ -262,7 +262,7 @@ async fn a_client_has_two_live_secrets_while_they_are_exchanged() {
     );
     let old = client("shop").secret;
     let former = FormerSecret {
-        digest: old,
+        digest: old.unwrap(),
         until: Timestamp::from_seconds(99),
     };
     let new = Digest::of(b"new");
@@ -274,7 +274,7 @@ async fn a_client_has_two_live_secrets_while_they_are_exchanged() {
             .unwrap()
     );
     let found = store.client("shop").await.unwrap().unwrap();
-    assert_eq!((found.secret, found.former), (new, Some(former)));
+    assert_eq!((found.secret, found.former), (Some(new), Some(former)));
 
     assert!(
         store
@@ -583,18 +583,26 @@ fn account(realm: &str, name: &str) -> Account {
         generation: 0,
         status: Status::Active,
         created_at: Timestamp::from_seconds(1),
+        email: None,
+        title: None,
+        owner: None,
+        totp: None,
+        must_reset: false,
     }
 }
 
 fn client(name: &str) -> Client {
     Client {
         name: name.to_owned(),
-        secret: Digest::of(b"secret"),
+        secret: Some(Digest::of(b"secret")),
         former: None,
         scope: Scope::parse("orders:read").unwrap(),
         grants: vec!["client_credentials".to_owned()],
         status: Status::Active,
         created_at: Timestamp::from_seconds(2),
+        redirect_uris: Vec::new(),
+        title: None,
+        registered_at: None,
     }
 }
 

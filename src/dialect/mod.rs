@@ -27,7 +27,7 @@ pub use mount::{Asker, Mount, Served};
 pub use settings::{
     Identifier, KeySettings, LimitSettings, MountPath, MountSettings, Speak, TokenSettings,
 };
-pub use speech::{Dialect, Endpoint, Malformed, Place, Spot};
+pub use speech::{Asked, Dialect, Endpoint, Malformed, Place, Spot};
 
 /// Every dialect there is, by the word that chooses it.
 pub const DIALECTS: [Speak; 2] = [Speak::Oauth2, Speak::Nexushub];

@@ -9,12 +9,13 @@ use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 
-use super::{Dialect, Endpoint, Place, Spot};
+use super::{Asked, Dialect, Endpoint, Place, Spot};
 use crate::issue::{IssueError, LocalIssuer, Mint};
 use crate::net::{Body, BodyError, read_limited};
 use crate::observe::Refusal;
 use crate::permit::Limit;
 use crate::token::Timestamp;
+use crate::verify::Identity;
 
 /// A dialect at a host and path prefix, with the mint that answers it.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct Asker<'a> {
     pub now: Timestamp,
     /// The name of the request.
     pub request_id: &'a str,
+    /// Whose token came with it, where one is demanded.
+    pub identity: Option<&'a Arc<Identity>>,
 }
 
 /// What became of a request at a mount, for log and metrics: an extension of the response.
@@ -92,12 +95,27 @@ impl Mount {
 
     /// The paths that are this mount's, as a route writes them: one for all below its prefix, and those elsewhere.
     pub fn paths(&self) -> Vec<String> {
-        let elsewhere = (self.doors.iter())
-            .filter(|door| matches!(door.endpoint.spot, Spot::WellKnown(_)))
+        let all = self.dialect.owns_all_below();
+        let open = self
+            .doors
+            .iter()
+            .filter(|door| !door.endpoint.demands_token);
+        let single = open
+            .filter(|door| !all || matches!(door.endpoint.spot, Spot::WellKnown(_)))
             .map(|door| door.path.clone());
-        std::iter::once(format!("{}/**", self.prefix))
-            .chain(elsewhere)
-            .collect()
+        let mut paths: Vec<String> = all
+            .then(|| format!("{}/**", self.prefix))
+            .into_iter()
+            .chain(single)
+            .collect();
+        paths.dedup();
+        paths
+    }
+
+    /// The paths at which it demands one of its own tokens.
+    pub fn guarded_paths(&self) -> Vec<String> {
+        let guarded = self.doors.iter().filter(|door| door.endpoint.demands_token);
+        guarded.map(|door| door.path.clone()).collect()
     }
 
     /// Answers a request. Never fails: whatever goes wrong is an answer in the words of the dialect.
@@ -155,7 +173,14 @@ impl Mount {
         B: http_body::Body<Data = Bytes, Error = hyper::Error>,
     {
         let error = match read(body).await {
-            Ok(body) => return self.answer(&door.endpoint, head, &body, from.now).await,
+            Ok(body) => {
+                let asked = Asked {
+                    head,
+                    body: &body,
+                    identity: from.identity,
+                };
+                return self.answer(&door.endpoint, &asked, from.now).await;
+            }
             Err(error) => error,
         };
         let (outcome, mut response) = self.decline(Some(door), &unread(&error), head, from);
@@ -170,11 +195,10 @@ impl Mount {
     async fn answer(
         &self,
         at: &Endpoint,
-        head: &Parts,
-        body: &Bytes,
+        asked: &Asked<'_>,
         now: Timestamp,
     ) -> (&'static str, Response<Body>) {
-        let ask = match self.dialect.read(at, head, body) {
+        let ask = match self.dialect.read(at, asked) {
             Ok(ask) => ask,
             Err(malformed) => return (malformed.code, *malformed.response),
         };
@@ -347,6 +371,7 @@ mod tests {
                 peer_ip: [127, 0, 0, 1].into(),
                 now: NOW,
                 request_id: "0193a1c2",
+                identity: None,
             };
             self.mount.serve(request, &asker).await
         }
@@ -354,12 +379,13 @@ mod tests {
 
     fn shop() -> BTreeMap<String, ClientSettings> {
         let shop = ClientSettings {
-            secret: SecretSource {
+            secret: Some(SecretSource {
                 literal: Some(Secret::new("s")),
                 ..SecretSource::default()
-            },
+            }),
             grants: vec![Grant::ClientCredentials],
             scopes: vec![Scope::parse("orders:read").unwrap()],
+            ..ClientSettings::default()
         };
         BTreeMap::from([("shop".to_owned(), shop)])
     }

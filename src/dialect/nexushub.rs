@@ -15,12 +15,12 @@ use serde_json::{Map, Value, json};
 use super::form::{self, Kind};
 use super::settings::lifetime;
 use super::standard::{self, answer, whole_seconds};
-use super::{Dialect, Endpoint, Malformed, MountSettings, Place, Spot};
+use super::{Asked, Dialect, Endpoint, Malformed, MountSettings, Place, Spot};
 use crate::issue::{Answer, Ask, IssueError};
 use crate::net::Body;
 use crate::observe::Refusal;
 use crate::permit::Allowance;
-use crate::token::{Algorithm, Carriers, Profile, Secret};
+use crate::token::{Algorithm, Carriers, Profile, Renewal, Secret, Subject};
 
 /// The dialect, for one mount.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
         spot: Spot::Below(path),
         method: Method::POST,
         limit: Some(limit),
+        demands_token: false,
     };
     Arc::new(NexusHub {
         profile: Profile {
@@ -51,8 +52,11 @@ pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
             loose_scope: true,
             every_scope: Some("write_root"),
             access_lifetime: lifetime(&settings.tokens, ACCESS_LIFETIME),
+            subject: Subject::Name,
+            renewal: Renewal::Standing,
             carriers: Carriers {
                 bare_authorization: true,
+                ..Carriers::default()
             },
         },
         endpoints: [
@@ -79,8 +83,8 @@ impl Dialect for NexusHub {
     }
 
     // An `Authorization` field is not looked at: an expired token must not stand in the way of its own renewal.
-    fn read(&self, at: &Endpoint, head: &Parts, body: &Bytes) -> Result<Ask, Malformed> {
-        let fields = Fields::read(head, body)?;
+    fn read(&self, at: &Endpoint, asked: &Asked<'_>) -> Result<Ask, Malformed> {
+        let fields = Fields::read(asked.head, asked.body)?;
         match at.name {
             REGISTER => fields.register(),
             AUTHENTICATE => fields.authenticate(),
@@ -165,11 +169,7 @@ impl NexusHub {
                 response
             }
             IssueError::Sign(_) => broken(),
-            IssueError::InvalidCredentials
-            | IssueError::InvalidGrant
-            | IssueError::InvalidClient { .. }
-            | IssueError::UnauthorizedClient
-            | IssueError::InvalidScope => {
+            _ => {
                 let error = match at.name {
                     REFRESH | USERKEY => self.misspelt,
                     _ => "Unauthorized.",
@@ -394,7 +394,7 @@ const LIMIT: Allowance = Allowance::Rolling {
 mod tests {
     use super::*;
     use crate::dialect::Speak;
-    use crate::dialect::testing::{body_of, head, place, said};
+    use crate::dialect::testing::{asked, body_of, head, place, said};
     use crate::issue::Issued;
     use crate::token::{Scope, Timestamp};
 
@@ -413,7 +413,10 @@ mod tests {
     fn read_as(kind: &str, name: &str, body: &str) -> Result<Ask, (u16, String)> {
         let hub = hub();
         let head = head("POST", "/", &[("content-type", kind)]);
-        let ask = hub.read(&at(&*hub, name), &head, &Bytes::from(body.to_owned()));
+        let ask = hub.read(
+            &at(&*hub, name),
+            &asked(&head, &Bytes::from(body.to_owned())),
+        );
         ask.map_err(|malformed| {
             let headers = malformed.response.headers();
             assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
@@ -445,6 +448,9 @@ mod tests {
             expires_in: Duration::from_hours(1),
             refresh_token: Some(Secret::new("ada-xyz")),
             scope: Scope::empty(),
+            refresh_expires_in: None,
+            session: None,
+            scope_as_asked: true,
         })
     }
 
@@ -629,7 +635,10 @@ mod tests {
     fn a_packed_body_is_not_unpacked() {
         let hub = hub();
         let head = head("POST", "/", &[("content-encoding", "gzip")]);
-        let refused = hub.read(&at(&*hub, "refresh"), &head, &Bytes::from_static(b"x"));
+        let refused = hub.read(
+            &at(&*hub, "refresh"),
+            &asked(&head, &Bytes::from_static(b"x")),
+        );
         assert_eq!(refused.unwrap_err().response.status(), 415);
     }
 

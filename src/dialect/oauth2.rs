@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use super::form::{self, Kind};
 use super::settings::lifetime;
 use super::standard::{self, answer, whole_seconds};
-use super::{Dialect, Endpoint, LimitSettings, Malformed, MountSettings, Place, Spot};
-use crate::issue::{Answer, Ask, ClientCredentials, IssueError, Issued};
+use super::{Asked, Dialect, Endpoint, LimitSettings, Malformed, MountSettings, Place, Spot};
+use crate::issue::{Answer, Ask, ClientCredentials, ClientProof, IssueError, Issued};
 use crate::net::Body;
 use crate::observe::Refusal;
 use crate::token::{Profile, Scope, Secret};
@@ -39,6 +39,7 @@ pub(super) fn build(settings: &MountSettings, url: &str) -> Arc<dyn Dialect> {
         spot,
         method,
         limit: None,
+        demands_token: false,
     };
     Arc::new(OAuth2 {
         profile: Profile {
@@ -73,11 +74,11 @@ impl Dialect for OAuth2 {
         &self.endpoints
     }
 
-    fn read(&self, at: &Endpoint, head: &Parts, body: &Bytes) -> Result<Ask, Malformed> {
+    fn read(&self, at: &Endpoint, asked: &Asked<'_>) -> Result<Ask, Malformed> {
         match at.name {
             KEYS => Ok(Ask::Keys),
             METADATA => Ok(Ask::Metadata),
-            _ => token_request(head, body).map_err(|mistake| Malformed {
+            _ => token_request(asked.head, asked.body).map_err(|mistake| Malformed {
                 code: mistake.error,
                 response: Box::new(mistake.response()),
             }),
@@ -91,8 +92,8 @@ impl Dialect for OAuth2 {
             Ok(Answer::Metadata { issuer }) => {
                 published("application/json", &self.metadata(issuer))
             }
-            // Accounts have no place in this dialect, so it never asks for one.
-            Ok(Answer::AccountKey(_)) => failed(StatusCode::INTERNAL_SERVER_ERROR, SERVER_ERROR),
+            // The others have no place in this dialect, so it never asks for them.
+            Ok(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, SERVER_ERROR),
             Err(error) => failure(error),
         }
     }
@@ -221,7 +222,7 @@ fn client(headers: &HeaderMap, parameters: Parameters) -> Result<ClientCredentia
         return match (parameters.client_id, parameters.client_secret) {
             (Some(id), Some(secret)) => Ok(ClientCredentials {
                 id,
-                secret,
+                proof: ClientProof::Secret(secret),
                 in_header: false,
             }),
             _ => Err(Mistake::client("the client did not authenticate")),
@@ -235,7 +236,7 @@ fn client(headers: &HeaderMap, parameters: Parameters) -> Result<ClientCredentia
     }
     Ok(ClientCredentials {
         id,
-        secret,
+        proof: ClientProof::Secret(secret),
         in_header: true,
     })
 }
@@ -314,10 +315,7 @@ fn failure(error: &IssueError) -> Response<Body> {
         ),
         IssueError::Busy { retry_after } => later(StatusCode::TOO_MANY_REQUESTS, *retry_after),
         IssueError::Store(_) => later(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1)),
-        IssueError::UnusableName
-        | IssueError::NameTaken
-        | IssueError::RegistrationClosed
-        | IssueError::Sign(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, SERVER_ERROR),
+        _ => failed(StatusCode::INTERNAL_SERVER_ERROR, SERVER_ERROR),
     }
 }
 
@@ -364,7 +362,7 @@ const SERVER_ERROR: Mistake = Mistake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::testing::{head, place, said};
+    use crate::dialect::testing::{asked, head, place, said};
     use crate::token::Algorithm;
 
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -381,12 +379,19 @@ mod tests {
 
     fn read(fields: &[(&str, &str)], body: &str) -> Result<Ask, Malformed> {
         let head = head("POST", "/oauth/token", fields);
-        oauth().read(&at(TOKEN), &head, &Bytes::from(body.to_owned()))
+        oauth().read(&at(TOKEN), &asked(&head, &Bytes::from(body.to_owned())))
     }
 
     fn client_of(fields: &[(&str, &str)], body: &str) -> ClientCredentials {
         match read(fields, body).unwrap() {
             Ask::ClientCredentials { client, .. } => client,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn secret_of(client: &ClientCredentials) -> &str {
+        match &client.proof {
+            ClientProof::Secret(secret) => secret.reveal(),
             other => panic!("{other:?}"),
         }
     }
@@ -417,7 +422,7 @@ mod tests {
         let fields = [FORM, ("authorization", field.as_str())];
         let client = client_of(&fields, "grant_type=client_credentials");
         assert_eq!(
-            (client.id.as_str(), client.secret.reveal()),
+            (client.id.as_str(), secret_of(&client)),
             ("my:shop", "a b+c%")
         );
         assert!(client.in_header);
@@ -427,10 +432,7 @@ mod tests {
     fn a_client_may_authenticate_in_the_body() {
         let body = "grant_type=client_credentials&client_id=shop&client_secret=s%20s&scope=";
         let client = client_of(&[FORM], body);
-        assert_eq!(
-            (client.id.as_str(), client.secret.reveal()),
-            ("shop", "s s")
-        );
+        assert_eq!((client.id.as_str(), secret_of(&client)), ("shop", "s s"));
         assert!(!client.in_header);
     }
 
@@ -550,6 +552,9 @@ mod tests {
             expires_in: Duration::from_mins(10),
             refresh_token: None,
             scope: Scope::parse("orders:read").unwrap(),
+            refresh_expires_in: None,
+            session: None,
+            scope_as_asked: true,
         });
         let response = oauth().write(&at(TOKEN), Ok(&answer));
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");

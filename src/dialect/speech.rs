@@ -1,6 +1,7 @@
 //! What a dialect is: the one trait of the program.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,6 +13,7 @@ use crate::net::Body;
 use crate::observe::Refusal;
 use crate::permit::Allowance;
 use crate::token::Profile;
+use crate::verify::Identity;
 
 /// One API's words, as a value built for one mount: bytes to [`Ask`], answers and refusals to bytes.
 pub trait Dialect: Send + Sync + Debug {
@@ -22,7 +24,17 @@ pub trait Dialect: Send + Sync + Debug {
     fn endpoints(&self) -> &[Endpoint];
 
     /// Reads what a request wants; or answers, in its own words, what is wrong with it.
-    fn read(&self, at: &Endpoint, head: &Parts, body: &Bytes) -> Result<Ask, Malformed>;
+    fn read(&self, at: &Endpoint, asked: &Asked<'_>) -> Result<Ask, Malformed>;
+
+    /// Whether every path below its mount's is its own, or only those of its endpoints.
+    fn owns_all_below(&self) -> bool {
+        true
+    }
+
+    /// Where people give a program leave to act for them (RFC 6749 §3.1); nowhere for most.
+    fn authorization(&self) -> &[Spot] {
+        &[]
+    }
 
     /// Writes what became of it.
     fn write(&self, at: &Endpoint, outcome: Result<&Answer, &IssueError>) -> Response<Body>;
@@ -38,6 +50,17 @@ pub trait Dialect: Send + Sync + Debug {
     }
 }
 
+/// What came to an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The head of the request.
+    pub head: &'a Parts,
+    /// Its body, whole.
+    pub body: &'a Bytes,
+    /// Whose token came with it, where the endpoint demands one.
+    pub identity: Option<&'a Arc<Identity>>,
+}
+
 /// One place where a dialect answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -49,6 +72,8 @@ pub struct Endpoint {
     pub method: Method,
     /// How often one address may call it; nothing is as often as it likes.
     pub limit: Option<Allowance>,
+    /// Whether it demands one of this dialect's own tokens.
+    pub demands_token: bool,
 }
 
 /// Where an endpoint is, relative to its mount.

@@ -6,7 +6,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::Place;
+use super::{Asked, Place};
 use crate::net::Body;
 
 /// A place to refuse at.
@@ -25,6 +25,15 @@ pub(super) fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Parts {
         request = request.header(*name, *value);
     }
     request.body(()).unwrap().into_parts().0
+}
+
+/// What came, from nobody in particular.
+pub(super) fn asked<'a>(head: &'a Parts, body: &'a Bytes) -> Asked<'a> {
+    Asked {
+        head,
+        body,
+        identity: None,
+    }
 }
 
 /// The whole body of a response, which is there at once.

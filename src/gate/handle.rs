@@ -47,6 +47,7 @@ impl Gate {
                     peer_ip: arrival.client,
                     now: arrival.now,
                     request_id: id.as_str(),
+                    identity: passage.permit.identity(),
                 };
                 *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
                 // Boxed, so that a request to an upstream does not carry the weight of one to a mount.

@@ -39,6 +39,11 @@ impl Accounts {
             generation: 0,
             status: Status::Active,
             created_at: now,
+            email: None,
+            title: None,
+            owner: None,
+            totp: None,
+            must_reset: false,
         };
         match self.store.add_account(account.clone()).await? {
             Addition::Added => Ok(account),

@@ -4,6 +4,7 @@
 //! Of a secret only the SHA-256 is kept. An unknown client costs what a wrong secret costs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +12,75 @@ use aws_lc_rs::constant_time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClientCredentials, Grant, IssueError, StartError, audit, random};
+use super::{ClientCredentials, ClientProof, Grant, IssueError, StartError, audit, random};
 use crate::settings::SecretSource;
 use crate::store::{Addition, Client, FormerSecret, Status, Store};
 use crate::token::{Digest, Scope, Secret, Timestamp};
 
 /// `[client.NAME]`: a program that may ask for tokens.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct ClientSettings {
-    /// Where its secret is.
-    pub secret: SecretSource,
+    /// Where its secret is. A client that cannot keep one has none, and says `auth = "none"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSource>,
+    /// How it proves which client it is. Default: by its secret, in the header or in the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<ClientAuth>,
+    /// The file with its public keys, a JWK set (RFC 7517), for `auth = "private_key_jwt"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<PathBuf>,
     /// The grants it may use.
-    #[serde(default = "default_grants")]
     pub grants: Vec<Grant>,
     /// The most its tokens may do; what it gets if it asks for nothing in particular.
-    #[serde(default)]
     pub scopes: Vec<Scope>,
+    /// Where people may be sent back to; compared byte for byte.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<String>,
+    /// What it is called on the pages that people see. Default: its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether people are not asked for their consent. Default: false.
+    pub trusted: bool,
+    /// Whether it may open sessions by messages that wallets sign (EIP-4361), and for which domains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wallets: Option<WalletSettings>,
+    /// Where sessions may be handed over to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handoff: Option<HandoffSettings>,
+}
+
+/// How a client proves which one it is (RFC 6749 §2.3, RFC 7523 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Not at all: it cannot keep a secret.
+    None,
+    /// By its secret, in the `Authorization` header.
+    Basic,
+    /// By its secret, in the body.
+    Post,
+    /// By a JWT that it signs.
+    PrivateKeyJwt,
+}
+
+/// Messages that wallets sign (EIP-4361).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WalletSettings {
+    /// The domains a message may name, as in `app.example.com`.
+    pub domains: Vec<String>,
+    /// The chains it may name. Default: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<u64>,
+}
+
+/// Where sessions may be handed over to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandoffSettings {
+    /// Where the browser may come back to: a URL, compared byte for byte, or the beginning of one before `*`.
+    pub redirect_uris: Vec<String>,
 }
 
 /// The programs that may ask for tokens. A clone is the same.
@@ -41,7 +94,7 @@ pub struct Clients {
 #[derive(Clone, Debug)]
 pub(super) struct KnownClient {
     pub(super) name: String,
-    secret: Digest,
+    secret: Option<Digest>,
     former: Option<FormerSecret>,
     pub(super) scope: Scope,
     pub(super) grants: Vec<Grant>,
@@ -73,7 +126,12 @@ impl Clients {
         credentials: &ClientCredentials,
         now: Timestamp,
     ) -> Result<KnownClient, IssueError> {
-        let presented = Digest::of(credentials.secret.reveal().as_bytes());
+        let ClientProof::Secret(secret) = &credentials.proof else {
+            return Err(IssueError::InvalidClient {
+                in_header: credentials.in_header,
+            });
+        };
+        let presented = Digest::of(secret.reveal().as_bytes());
         let listed = self.listed.get(&credentials.id);
         if let Some(client) = listed
             && client.is_proven_by(&presented, now)
@@ -119,7 +177,7 @@ impl Clients {
         let secret = Secret::new(random::base62(SECRET_LEN)?);
         let client = Client {
             name: new.name.clone(),
-            secret: Digest::of(secret.reveal().as_bytes()),
+            secret: Some(Digest::of(secret.reveal().as_bytes())),
             former: None,
             scope: new.scope,
             grants: new
@@ -129,6 +187,9 @@ impl Clients {
                 .collect(),
             status: Status::Active,
             created_at: now,
+            redirect_uris: Vec::new(),
+            title: None,
+            registered_at: None,
         };
         match self.store.add_client(client).await? {
             Addition::NameTaken => Err(IssueError::NameTaken),
@@ -147,12 +208,12 @@ impl Clients {
         overlap: Duration,
         now: Timestamp,
     ) -> Result<Option<Secret>, IssueError> {
-        let Some(client) = self.store.client(name).await? else {
+        let Some(former) = self.store.client(name).await?.and_then(|c| c.secret) else {
             return Ok(None);
         };
         let secret = Secret::new(random::base62(SECRET_LEN)?);
         let former = FormerSecret {
-            digest: client.secret,
+            digest: former,
             until: now.plus(overlap),
         };
         let digest = Digest::of(secret.reveal().as_bytes());
@@ -194,11 +255,12 @@ impl KnownClient {
             name: name.to_owned(),
             source,
         };
-        let secret = settings.secret.resolve().map_err(unreadable)?;
+        let secret = settings.secret.as_ref().map(SecretSource::resolve);
+        let secret = secret.transpose().map_err(unreadable)?;
         let words = settings.scopes.iter().flat_map(Scope::words);
         Ok(Self {
             name: name.to_owned(),
-            secret: Digest::of(secret.reveal().as_bytes()),
+            secret: secret.map(|secret| Digest::of(secret.reveal().as_bytes())),
             former: None,
             // Each word was part of a scope already.
             scope: Scope::from_words(words).unwrap_or_else(|_| Scope::empty()),
@@ -226,7 +288,7 @@ impl KnownClient {
         let fits = |kept: &Digest| {
             constant_time::verify_slices_are_equal(kept.bytes(), presented.bytes()).is_ok()
         };
-        let now_good = fits(&self.secret);
+        let now_good = self.secret.as_ref().is_some_and(fits);
         let still_good = self
             .former
             .is_some_and(|former| fits(&former.digest) && now < former.until);
@@ -234,8 +296,21 @@ impl KnownClient {
     }
 }
 
-fn default_grants() -> Vec<Grant> {
-    vec![Grant::ClientCredentials]
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            auth: None,
+            jwks: None,
+            grants: vec![Grant::ClientCredentials],
+            scopes: Vec::new(),
+            redirect_uris: Vec::new(),
+            title: None,
+            trusted: false,
+            wallets: None,
+            handoff: None,
+        }
+    }
 }
 
 /// RFC 6749 §2.2, appendix A.1: visible ASCII.
@@ -279,11 +354,7 @@ mod tests {
     fn a_client_that_is_written_wrong_is_told_how_to_write_it() {
         let (_, problems) = read("[shop]\ngrants = [\"client_credential\"]\nscope = \"a\"\n");
         let problems = problems.join("\n");
-        for remedy in [
-            "lacks `secret`",
-            "write \"client_credentials\"",
-            "write `scopes`",
-        ] {
+        for remedy in ["write \"client_credentials\"", "write `scopes`"] {
             assert!(problems.contains(remedy), "{remedy} in:\n{problems}");
         }
     }

@@ -28,6 +28,36 @@ pub enum IssueError {
     /// The refresh token is unknown, or was taken back (`invalid_grant`).
     #[error("recognise this refresh token")]
     InvalidGrant,
+    /// The right password, and no or wrong digits of the second factor.
+    #[error("recognise the second factor")]
+    SecondFactor,
+    /// The right password, and its owner must choose another one first.
+    #[error("serve an account whose password must be changed")]
+    MustReset,
+    /// There is no account of this name, where the API tells.
+    #[error("find this account")]
+    UnknownAccount,
+    /// What was asked breaks a rule of its protocol; the sentence says which (`invalid_request`).
+    #[error("understand this: {0}")]
+    InvalidRequest(&'static str),
+    /// The client may not do this at all, whatever it proves.
+    #[error("let this client do this")]
+    ForbiddenClient,
+    /// The client lacks something that the operator must say of it first.
+    #[error("do this for a client that is not set up for it")]
+    UnfitClient,
+    /// What the client says of itself cannot be taken (RFC 7591 §3.2.2).
+    #[error("register such a client: {0}")]
+    InvalidMetadata(&'static str),
+    /// This mount cannot do this.
+    #[error("do what this mount does not offer")]
+    NotOffered,
+    /// Too many attempts failed.
+    #[error("take another attempt now")]
+    TooManyAttempts {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// A name or password of blanks, too long, or a name with control characters.
     #[error("register such a name or password")]
     UnusableName,
@@ -60,6 +90,15 @@ impl IssueError {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidGrant => "invalid_grant",
+            Self::SecondFactor => "second_factor",
+            Self::MustReset => "must_reset_password",
+            Self::UnknownAccount => "unknown_account",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::ForbiddenClient => "forbidden_client",
+            Self::UnfitClient => "unfit_client",
+            Self::InvalidMetadata(_) => "invalid_client_metadata",
+            Self::NotOffered => "not_offered",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::UnusableName => "unusable_name",
             Self::NameTaken => "name_taken",
             Self::RegistrationClosed => "registration_closed",

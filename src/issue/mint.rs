@@ -6,7 +6,7 @@ use super::client::Clients;
 use super::grant::{StandingRefresh, client_credentials};
 use super::sign::{Bearer, sign};
 use super::{
-    Answer, Ask, ClientCredentials, Hashing, IssueError, Issued, LocalIssuer, MasterKey,
+    Answer, Ask, ClientCredentials, Hashing, IssueError, Issued, LocalIssuer, MasterKey, Program,
     Registration, StartError,
 };
 use crate::store::{Account, Store};
@@ -55,6 +55,17 @@ impl Mint {
             Ask::Renew { refresh_token } => self.renew(&refresh_token, issuer, now).await,
             Ask::Register { name, password } => self.register(&name, password, issuer, now).await,
             Ask::RecoverKey { name, password } => self.recover_key(&name, password, issuer).await,
+            Ask::Password { .. }
+            | Ask::Code { .. }
+            | Ask::Wallet { .. }
+            | Ask::Account { .. }
+            | Ask::Refresh { .. }
+            | Ask::Introspect { .. }
+            | Ask::Revoke { .. }
+            | Ask::BeginHandoff { .. }
+            | Ask::RedeemHandoff { .. }
+            | Ask::RegisterClient(_)
+            | Ask::Myself { .. } => Err(IssueError::NotOffered),
             Ask::Keys => Ok(Answer::Keys(issuer.keyring.jwks())),
             Ask::Metadata => Ok(Answer::Metadata {
                 issuer: issuer.identifier.clone(),
@@ -181,7 +192,10 @@ impl super::sign::Signed {
             access_token: token,
             expires_in,
             refresh_token,
+            refresh_expires_in: None,
+            session: None,
             scope,
+            scope_as_asked: true,
         })
     }
 }
@@ -191,9 +205,19 @@ const fn asked(ask: &Ask) -> &'static str {
     match ask {
         Ask::ClientCredentials { .. } => "client_credentials",
         Ask::Login { .. } => "login",
-        Ask::Renew { .. } => "refresh_token",
+        Ask::Renew { .. } | Ask::Refresh { .. } => "refresh_token",
         Ask::Register { .. } => "register",
         Ask::RecoverKey { .. } => "recover_key",
+        Ask::Password { .. } => "password",
+        Ask::Code { .. } => "authorization_code",
+        Ask::Wallet { .. } => "wallet",
+        Ask::Account { .. } => "account",
+        Ask::Introspect { .. } => "introspect",
+        Ask::Revoke { .. } => "revoke",
+        Ask::BeginHandoff { .. } => "begin_handoff",
+        Ask::RedeemHandoff { .. } => "redeem_handoff",
+        Ask::RegisterClient(_) => "register_client",
+        Ask::Myself { .. } => "myself",
         Ask::Keys => "keys",
         Ask::Metadata => "metadata",
     }
@@ -202,10 +226,30 @@ const fn asked(ask: &Ask) -> &'static str {
 /// Who says they are asking.
 fn who(ask: &Ask) -> Who {
     match ask {
-        Ask::ClientCredentials { client, .. } => Who::Client(client.id.clone()),
+        Ask::ClientCredentials { client, .. }
+        | Ask::Code { client, .. }
+        | Ask::Wallet { client, .. }
+        | Ask::Introspect { client, .. }
+        | Ask::Revoke { client, .. }
+        | Ask::Refresh {
+            by: Program::Known(client),
+            ..
+        } => Who::Client(client.id.clone()),
+        Ask::Refresh {
+            by: Program::Named(name),
+            ..
+        } => Who::Client(name.clone()),
+        Ask::RedeemHandoff { code } => Who::Bearer(Digest::of(code.reveal().as_bytes())),
+        Ask::BeginHandoff { identity, .. } | Ask::Myself { identity } => {
+            Who::Name(identity.subject.as_deref().unwrap_or_default().to_owned())
+        }
+        Ask::Account { account, .. } => Who::Name(account.clone()),
+        Ask::RegisterClient(said) => Who::Client(said.title.clone().unwrap_or_default()),
         Ask::Login { key, .. } => Who::Bearer(Digest::of(key.as_bytes())),
         Ask::Renew { refresh_token } => Who::Bearer(Digest::of(refresh_token.reveal().as_bytes())),
-        Ask::Register { name, .. } | Ask::RecoverKey { name, .. } => Who::Name(name.clone()),
+        Ask::Register { name, .. } | Ask::RecoverKey { name, .. } | Ask::Password { name, .. } => {
+            Who::Name(name.clone())
+        }
         Ask::Keys | Ask::Metadata => Who::Name(String::new()),
     }
 }
@@ -223,7 +267,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::issue::{ClientSettings, Grant, NewClient, PasswordSettings, open_keyring};
+    use crate::issue::{
+        ClientProof, ClientSettings, Grant, NewClient, PasswordSettings, open_keyring,
+    };
     use crate::settings::{ByteSize, SecretSource};
     use crate::store::{Status, StoreSettings};
     use crate::token::{Algorithm, Profile};
@@ -292,7 +338,7 @@ mod tests {
         ) -> Result<Issued, IssueError> {
             let client = ClientCredentials {
                 id: id.into(),
-                secret: Secret::new(secret),
+                proof: ClientProof::Secret(Secret::new(secret)),
                 in_header: true,
             };
             let scope = scope.map(|scope| Scope::parse(scope).unwrap());
@@ -307,15 +353,16 @@ mod tests {
 
     fn listed() -> BTreeMap<String, ClientSettings> {
         let shop = ClientSettings {
-            secret: SecretSource {
+            secret: Some(SecretSource {
                 literal: Some(Secret::new("shop secret")),
                 ..SecretSource::default()
-            },
+            }),
             grants: vec![Grant::ClientCredentials],
             scopes: vec![
                 Scope::parse("orders:read").unwrap(),
                 Scope::parse("orders:write").unwrap(),
             ],
+            ..ClientSettings::default()
         };
         let idle = ClientSettings {
             grants: vec![],

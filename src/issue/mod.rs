@@ -26,8 +26,11 @@ mod rotate;
 mod sign;
 
 pub use account::Accounts;
-pub use ask::{Answer, Ask, ClientCredentials, Issued};
-pub use client::{ClientSettings, Clients, NewClient};
+pub use ask::{
+    Answer, Ask, ClientCredentials, ClientProof, HandedOver, Introspected, Issued, Myself, Program,
+    Registered, Registering,
+};
+pub use client::{ClientAuth, ClientSettings, Clients, HandoffSettings, NewClient, WalletSettings};
 pub use error::{IssueError, StartError};
 pub use grant::Grant;
 pub use hashing::{Hashing, PasswordSettings, Verdict};

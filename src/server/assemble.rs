@@ -143,7 +143,7 @@ impl Planner<'_> {
         }
         for (name, settings) in &self.config.dialect {
             if let Some(mount) = self.kept.mounts.get(name) {
-                routes.extend(mount_routes(mount, settings)?);
+                routes.extend(self.mount_routes(mount, settings)?);
             }
         }
         Ok(routes)
@@ -241,36 +241,52 @@ impl Planner<'_> {
             body_limit: settings.body_limit.map(ByteSize::get),
         })
     }
-}
 
-/// One route for each place of a mount: its endpoints are ordinary routes that demand nothing.
-fn mount_routes(
-    mount: &Arc<Mount>,
-    settings: &MountSettings,
-) -> Result<Vec<Arc<Route>>, StartError> {
-    let broken = |what: String| StartError::MountPlace {
-        name: mount.name.to_string(),
-        what,
-    };
-    let hosts: Vec<HostPattern> = settings
-        .hosts
-        .iter()
-        .map(|host| HostPattern::parse(host))
-        .collect::<Result<_, _>>()
-        .map_err(broken)?;
-    let route = |path: String| {
-        Ok(Arc::new(Route {
-            name: Arc::clone(&mount.name),
-            when: Match {
-                hosts: hosts.clone(),
-                path: PathPattern::parse(&path).map_err(broken)?,
-                methods: Methods::default(),
-            },
-            demand: Demand::Nothing,
-            accepts: Accepted::default(),
-            voice: Some(Arc::clone(mount.dialect())),
-            destination: Destination::Mount(Arc::clone(mount)),
-        }))
-    };
-    mount.paths().into_iter().map(route).collect()
+    /// One route for each place of a mount. Most of its endpoints are for everybody; some demand one of its own tokens.
+    fn mount_routes(
+        &mut self,
+        mount: &Arc<Mount>,
+        settings: &MountSettings,
+    ) -> Result<Vec<Arc<Route>>, StartError> {
+        let broken = |what: String| StartError::MountPlace {
+            name: mount.name.to_string(),
+            what,
+        };
+        let hosts: Vec<HostPattern> = settings
+            .hosts
+            .iter()
+            .map(|host| HostPattern::parse(host))
+            .collect::<Result<_, _>>()
+            .map_err(broken)?;
+        let guarded = Accepted {
+            issuers: self.issuers.set(std::iter::once(&*mount.name))?,
+            carriers: mount.dialect().profile().carriers,
+            subject_needed: true,
+        };
+        let route = |path: String, demand: Demand, accepts: Accepted| {
+            Ok(Arc::new(Route {
+                name: Arc::clone(&mount.name),
+                when: Match {
+                    hosts: hosts.clone(),
+                    path: PathPattern::parse(&path).map_err(broken)?,
+                    methods: Methods::default(),
+                },
+                demand,
+                accepts,
+                voice: Some(Arc::clone(mount.dialect())),
+                destination: Destination::Mount(Arc::clone(mount)),
+            }))
+        };
+        let open = mount.paths().into_iter();
+        let open = open.map(|path| route(path, Demand::Nothing, Accepted::default()));
+        let token = || {
+            Demand::Token(Terms {
+                claims: Box::default(),
+                scope: Scope::empty(),
+            })
+        };
+        let closed = mount.guarded_paths().into_iter();
+        let closed = closed.map(|path| route(path, token(), guarded.clone()));
+        open.chain(closed).collect()
+    }
 }

@@ -20,5 +20,8 @@ mod sqlite;
 
 pub use engine::Store;
 pub use error::StoreError;
-pub use row::{Account, AccountId, Addition, Client, FormerSecret, KeyState, Status, StoredKey};
+pub use row::{
+    Account, AccountId, Addition, Client, Ended, Ending, FormerSecret, KeyState, OneTime,
+    OneTimeKind, Redeemed, Revocation, Revoked, Session, SessionId, Status, StoredKey,
+};
 pub use settings::StoreSettings;

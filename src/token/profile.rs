@@ -26,6 +26,10 @@ pub struct Profile {
     pub every_scope: Option<&'static str>,
     /// How long an access token lives.
     pub access_lifetime: Duration,
+    /// What the subject claim says of an account.
+    pub subject: Subject,
+    /// How a token is renewed.
+    pub renewal: Renewal,
     /// Where a token may travel.
     pub carriers: Carriers,
 }
@@ -43,9 +47,87 @@ impl Profile {
             loose_scope: false,
             every_scope: None,
             access_lifetime: Duration::from_mins(10),
+            subject: Subject::Id,
+            renewal: Renewal::Rotating(Rotation::standard()),
             carriers: Carriers {
                 bare_authorization: false,
+                header: None,
+                query: None,
             },
+        }
+    }
+}
+
+/// What the subject claim says of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The identity it never shares with another account, also not a later one.
+    Id,
+    /// The name its owner chose.
+    Name,
+}
+
+/// How a token is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Not at all: whoever needs another one asks again.
+    Never,
+    /// By a refresh token that stays the same for as long as its account's generation does.
+    Standing,
+    /// By a refresh token that is spent at every use (RFC 9700 §4.14.2).
+    Rotating(Rotation),
+}
+
+/// The rules of refresh tokens that are spent at every use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// How long one lives unused.
+    pub idle: Duration,
+    /// How long a session can be renewed at all; without, for as long as somebody does.
+    pub absolute: Option<Duration>,
+    /// For how long a spent one is answered with the same successor, for callers who asked at the same time.
+    pub race: Duration,
+    /// For how long a spent one is answered with the same successor if that was never used: the answer was lost.
+    pub lost: Duration,
+    /// What a spent one that comes back means.
+    pub on_replay: OnReplay,
+    /// What it looks like.
+    pub form: RefreshForm,
+    /// Whether an account has one session for each client: a new one supersedes the one before.
+    pub exclusive: bool,
+}
+
+/// What a spent refresh token that comes back means, outside the windows in which it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReplay {
+    /// It is refused, and the session goes on.
+    Refuse,
+    /// The session ends.
+    End,
+    /// The session ends if the client is public; one that has authenticated is refused.
+    EndIfPublic,
+}
+
+/// What a refresh token looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshForm {
+    /// Prefix, session, generation and MAC: its session is found by what it says.
+    Structured,
+    /// 32 lower-case hexadecimal digits: its session is found by its digest.
+    Hex,
+}
+
+impl Rotation {
+    /// RFC 9700 §4.14.2 with room for lost answers: 14 days unused, 90 days in all.
+    pub const fn standard() -> Self {
+        Self {
+            idle: Duration::from_hours(14 * 24),
+            absolute: Some(Duration::from_hours(90 * 24)),
+            race: Duration::from_secs(10),
+            lost: Duration::from_mins(10),
+            on_replay: OnReplay::EndIfPublic,
+            form: RefreshForm::Structured,
+            exclusive: false,
         }
     }
 }
@@ -55,4 +137,8 @@ impl Profile {
 pub struct Carriers {
     /// `Authorization` with the token alone, without the word `Bearer`.
     pub bare_authorization: bool,
+    /// A header of this name, in lower case, with the token alone.
+    pub header: Option<&'static str>,
+    /// A query parameter of this name, on a request to upgrade to a WebSocket only: a browser can set nothing else.
+    pub query: Option<&'static str>,
 }

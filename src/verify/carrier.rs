@@ -83,9 +83,12 @@ mod tests {
 
     const STRICT: Carriers = Carriers {
         bare_authorization: false,
+        header: None,
+        query: None,
     };
     const BARE: Carriers = Carriers {
         bare_authorization: true,
+        ..STRICT
     };
 
     fn headers(values: &[&'static str]) -> HeaderMap {

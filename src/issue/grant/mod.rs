@@ -19,16 +19,26 @@ pub(super) use refresh_token::StandingRefresh;
 pub enum Grant {
     /// A token for the client itself (RFC 6749 §4.4).
     ClientCredentials,
+    /// A token for a person who sent the client a code (RFC 6749 §4.1).
+    AuthorizationCode,
+    /// Renewal (RFC 6749 §6).
+    RefreshToken,
 }
 
 impl Grant {
     /// Every grant there is.
-    pub const ALL: [Self; 1] = [Self::ClientCredentials];
+    pub const ALL: [Self; 3] = [
+        Self::ClientCredentials,
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+    ];
 
     /// The word that stands in requests and in the operator's file.
     pub const fn word(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
         }
     }
 

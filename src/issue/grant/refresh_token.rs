@@ -90,6 +90,11 @@ mod tests {
             generation,
             status: Status::Active,
             created_at: Timestamp::from_seconds(0),
+            email: None,
+            title: None,
+            owner: None,
+            totp: None,
+            must_reset: false,
         }
     }
 

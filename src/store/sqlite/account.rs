@@ -24,6 +24,11 @@ impl Sqlite {
                     .bind(i64::from(account.generation))
                     .bind(account.status.word())
                     .bind(account.created_at.millis())
+                    .bind(account.email)
+                    .bind(account.title)
+                    .bind(account.owner.map(|owner| owner.bytes().to_vec()))
+                    .bind(account.totp)
+                    .bind(i64::from(account.must_reset))
             })
             .await?;
         Ok(if added {
@@ -144,6 +149,7 @@ fn read(row: &SqliteRow) -> Result<Account, StoreError> {
             .map_err(StoreError::Statement)
     };
     let id: Vec<u8> = row.try_get("id").map_err(StoreError::Statement)?;
+    let owner: Option<Vec<u8>> = row.try_get("owner").map_err(StoreError::Statement)?;
     Ok(Account {
         id: AccountId::from_bytes(id.try_into().map_err(|_| unreadable("id"))?),
         realm: text("realm")?,
@@ -156,6 +162,17 @@ fn read(row: &SqliteRow) -> Result<Account, StoreError> {
         created_at: Timestamp::from_millis(
             row.try_get("created_at").map_err(StoreError::Statement)?,
         ),
+        email: row.try_get("email").map_err(StoreError::Statement)?,
+        title: row.try_get("title").map_err(StoreError::Statement)?,
+        owner: owner
+            .map(|owner| owner.try_into().map_err(|_| unreadable("owner")))
+            .transpose()?
+            .map(AccountId::from_bytes),
+        totp: row.try_get("totp").map_err(StoreError::Statement)?,
+        must_reset: row
+            .try_get::<i64, _>("must_reset")
+            .map_err(StoreError::Statement)?
+            != 0,
     })
 }
 

@@ -16,13 +16,16 @@ impl Sqlite {
             .touch(move || {
                 sqlx::query(statement::ADD_CLIENT)
                     .bind(client.name)
-                    .bind(client.secret.bytes().to_vec())
+                    .bind(client.secret.map(|secret| secret.bytes().to_vec()))
                     .bind(client.former.map(|former| former.digest.bytes().to_vec()))
                     .bind(client.former.map(|former| former.until.millis()))
                     .bind(client.scope.as_str().to_owned())
                     .bind(client.grants.join(" "))
                     .bind(client.status.word())
                     .bind(client.created_at.millis())
+                    .bind(client.redirect_uris.join(" "))
+                    .bind(client.title)
+                    .bind(client.registered_at)
             })
             .await?;
         Ok(if added {
@@ -95,10 +98,12 @@ fn read(row: &SqliteRow) -> Result<Client, StoreError> {
         row.try_get::<String, _>(column)
             .map_err(StoreError::Statement)
     };
-    let secret: Vec<u8> = row.try_get("secret").map_err(StoreError::Statement)?;
+    let secret: Option<Vec<u8>> = row.try_get("secret").map_err(StoreError::Statement)?;
     Ok(Client {
         name: text("name")?,
-        secret: digest(secret).ok_or_else(|| unreadable("secret"))?,
+        secret: secret
+            .map(|secret| digest(secret).ok_or_else(|| unreadable("secret")))
+            .transpose()?,
         former: former(row)?,
         scope: Scope::parse(&text("scope")?).map_err(|_| unreadable("scope"))?,
         grants: text("grants")?
@@ -109,6 +114,14 @@ fn read(row: &SqliteRow) -> Result<Client, StoreError> {
         created_at: Timestamp::from_millis(
             row.try_get("created_at").map_err(StoreError::Statement)?,
         ),
+        redirect_uris: text("redirect_uris")?
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        title: row.try_get("title").map_err(StoreError::Statement)?,
+        registered_at: row
+            .try_get("registered_at")
+            .map_err(StoreError::Statement)?,
     })
 }
 

@@ -3,16 +3,19 @@
 pub(super) const PING: &str = "SELECT 1";
 
 pub(super) const ADD_ACCOUNT: &str = "\
-    INSERT INTO account (id, realm, name, account_key, password, scope, generation, status, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (realm, name) DO NOTHING";
+    INSERT INTO account (id, realm, name, account_key, password, scope, generation, status, created_at, email, title, \
+    owner, totp, must_reset) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (realm, name) DO NOTHING";
 pub(super) const ACCOUNT_BY_NAME: &str = "\
-    SELECT id, realm, name, account_key, password, scope, generation, status, created_at FROM account \
+    SELECT id, realm, name, account_key, password, scope, generation, status, created_at, email, title, owner, totp, \
+    must_reset FROM account \
     WHERE realm = $1 AND name = $2";
 pub(super) const ACCOUNT_BY_KEY: &str = "\
-    SELECT id, realm, name, account_key, password, scope, generation, status, created_at FROM account \
+    SELECT id, realm, name, account_key, password, scope, generation, status, created_at, email, title, owner, totp, \
+    must_reset FROM account \
     WHERE account_key = $2 AND realm = $1";
 pub(super) const ACCOUNTS: &str = "\
-    SELECT id, realm, name, account_key, password, scope, generation, status, created_at FROM account \
+    SELECT id, realm, name, account_key, password, scope, generation, status, created_at, email, title, owner, totp, \
+    must_reset FROM account \
     WHERE realm = $1 ORDER BY name";
 pub(super) const SET_PASSWORD: &str =
     "UPDATE account SET password = $2, generation = generation + 1 WHERE id = $1";
@@ -24,13 +27,15 @@ pub(super) const BUMP_GENERATION: &str =
     "UPDATE account SET generation = generation + 1 WHERE id = $1 RETURNING generation";
 
 pub(super) const ADD_CLIENT: &str = "\
-    INSERT INTO client (name, secret, former_secret, former_until, scope, grants, status, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING";
+    INSERT INTO client (name, secret, former_secret, former_until, scope, grants, status, created_at, redirect_uris, \
+    title, registered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (name) DO NOTHING";
 pub(super) const CLIENT: &str = "\
-    SELECT name, secret, former_secret, former_until, scope, grants, status, created_at FROM client \
+    SELECT name, secret, former_secret, former_until, scope, grants, status, created_at, redirect_uris, title, \
+    registered_at FROM client \
     WHERE name = $1";
 pub(super) const CLIENTS: &str = "\
-    SELECT name, secret, former_secret, former_until, scope, grants, status, created_at FROM client \
+    SELECT name, secret, former_secret, former_until, scope, grants, status, created_at, redirect_uris, title, \
+    registered_at FROM client \
     ORDER BY name";
 pub(super) const SET_CLIENT_SECRET: &str = "\
     UPDATE client SET secret = $2, former_secret = $3, former_until = $4 \

@@ -9,6 +9,11 @@ CREATE TABLE account (
     generation  INTEGER NOT NULL,
     status      TEXT    NOT NULL,
     created_at  INTEGER NOT NULL,
+    email       TEXT,
+    title       TEXT,
+    owner       BLOB    CHECK (length(owner) = 16),
+    totp        BLOB,
+    must_reset  INTEGER NOT NULL DEFAULT 0,
     UNIQUE (realm, name)
 ) STRICT;
 
@@ -16,13 +21,16 @@ CREATE TABLE account (
 -- while the program runs.
 CREATE TABLE client (
     name          TEXT    NOT NULL PRIMARY KEY,
-    secret        BLOB    NOT NULL CHECK (length(secret) = 32),
+    secret        BLOB    CHECK (length(secret) = 32),
     former_secret BLOB    CHECK (length(former_secret) = 32),
     former_until  INTEGER,
     scope         TEXT    NOT NULL,
     grants        TEXT    NOT NULL,
     status        TEXT    NOT NULL,
     created_at    INTEGER NOT NULL,
+    redirect_uris TEXT    NOT NULL DEFAULT '',
+    title         TEXT,
+    registered_at TEXT,
     CHECK ((former_secret IS NULL) = (former_until IS NULL))
 ) STRICT;
 

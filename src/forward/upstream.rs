@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -144,39 +145,46 @@ impl Upstream {
     ///
     /// A kept connection may have been closed by the upstream just now: a request of which no byte had left is sent
     /// again over a new one, once.
-    pub async fn send(
-        &self,
+    pub fn send<'a>(
+        &'a self,
         request: Request<Incoming>,
-        sending: &Sending<'_>,
-    ) -> Result<Sent, ForwardError> {
+        sending: &'a Sending<'_>,
+    ) -> impl Future<Output = Result<Sent, ForwardError>> + Send + 'a {
         let (head, incoming) = request.into_parts();
         let (body, progress) = client_body(incoming, sending);
-        let request = outgoing(head, body, sending).map_err(ForwardError::Head)?;
-        let Some(kept) = self.pool.take(sending.worker) else {
-            return Box::pin(self.send_fresh(request, &progress, sending, 1)).await;
-        };
-        match self.exchange(kept, request, &progress, sending).await {
-            Ok(response) => Ok(Sent {
-                response,
-                attempts: 1,
-            }),
-            Err(Failed::Unsent(request)) => {
-                Box::pin(self.send_fresh(*request, &progress, sending, 2)).await
-            }
-            Err(Failed::Sent(error)) => Err(error),
+        let request = outgoing(head, body, sending).map_err(ForwardError::Head);
+        // Before anything is waited for: what waits is moved about, and a request is heavy.
+        let begun = request.map(|request| match self.pool.take(sending.worker) {
+            Some(kept) => Ok(ask(kept, request)),
+            None => Err(Box::new(request)),
+        });
+        async move {
+            let unsent = match begun? {
+                Err(request) => (request, 1),
+                Ok(asked) => match self.exchange(asked, &progress, sending).await {
+                    Err(Failed::Unsent(request)) => (request, 2),
+                    Err(Failed::Sent(error)) => return Err(error),
+                    Ok(response) => {
+                        return Ok(Sent {
+                            response,
+                            attempts: 1,
+                        });
+                    }
+                },
+            };
+            Box::pin(self.send_fresh(unsent, &progress, sending)).await
         }
     }
 
     /// Connecting is rare and its state large: whoever calls this boxes it, so that no other request carries its weight.
     async fn send_fresh(
         &self,
-        request: Request<Body>,
+        (request, attempts): (Box<Request<Body>>, u32),
         progress: &Progress,
         sending: &Sending<'_>,
-        attempts: u32,
     ) -> Result<Sent, ForwardError> {
         let fresh = self.connect().await.map_err(ForwardError::Connect)?;
-        match self.exchange(fresh, request, progress, sending).await {
+        match self.exchange(ask(fresh, *request), progress, sending).await {
             Ok(response) => Ok(Sent { response, attempts }),
             Err(Failed::Unsent(_)) => Err(ForwardError::Connect(ConnectError::Closed)),
             Err(Failed::Sent(error)) => Err(error),
@@ -192,16 +200,13 @@ impl Upstream {
         .unwrap_or(Err(ConnectError::Timeout))
     }
 
-    async fn exchange(
+    async fn exchange<A: Future<Output = Answered>>(
         &self,
-        mut sender: Sender,
-        request: Request<Body>,
+        (sender, answer): (Sender, A),
         progress: &Progress,
         sending: &Sending<'_>,
     ) -> Result<Response<Body>, Failed> {
-        let answer = self
-            .in_time(sender.try_send_request(request), progress)
-            .await?;
+        let answer = self.in_time(answer, progress).await?;
         let response = answer.map_err(|mut error| match error.take_message() {
             Some(request) => Failed::Unsent(Box::new(request)),
             None => Failed::Sent(ForwardError::of_exchange(error.into_error())),
@@ -261,6 +266,18 @@ impl std::fmt::Debug for Upstream {
 enum Failed {
     Unsent(Box<Request<Body>>),
     Sent(ForwardError),
+}
+
+/// What came of a request on one connection: an answer, or the request again if no byte of it had left.
+type Answered = Result<Response<Incoming>, TrySendError<Request<Body>>>;
+
+/// Hands a request to a connection, which begins to write it.
+fn ask(
+    mut sender: Sender,
+    request: Request<Body>,
+) -> (Sender, impl Future<Output = Answered> + use<>) {
+    let answer = sender.try_send_request(request);
+    (sender, answer)
 }
 
 fn client_body(incoming: Incoming, sending: &Sending<'_>) -> (Body, Progress) {

@@ -11,35 +11,58 @@ use hyper::body::{Body as _, Incoming};
 
 use super::{Caller, Gate, Passage, Recorded};
 use crate::dialect::{Asker, Dialect, Place, standard};
-use crate::forward::{ForwardError, Forwarding, Sending, Upstream};
+use crate::forward::{ForwardError, Forwarding, Sending, Sent, Upstream};
 use crate::net::{Arrival, Body, Scheme, Target, TargetError};
 use crate::observe::{Described, Record, Refusal, Trail, UpstreamPart};
 use crate::route::Destination;
 
 impl Gate {
     /// Answers a request. Never fails: whatever goes wrong is an answer too.
-    pub async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Response<Recorded> {
+    pub fn handle<'a>(
+        &'a self,
+        request: Request<Incoming>,
+        caller: &'a Caller,
+    ) -> impl Future<Output = Response<Recorded>> + Send + 'a {
         let mut record = self.open(&request, caller);
         let unread = !request.body().is_end_stream();
-        let response = match self.pass(request, caller, &mut record).await {
-            Ok(response) => response,
-            Err(refusal) => self.refuse(&refusal, unread, &mut record),
-        };
-        record.status = response.status();
-        let (head, body) = response.into_parts();
-        Response::from_parts(head, Recorded::new(body, record))
+        async move {
+            let admitted = self.admit(&request, caller, &mut record).await;
+            let outcome = match &admitted {
+                Ok(admitted) => self.carry(request, admitted, caller, &mut record).await,
+                Err(refusal) => Err(refusal.clone()),
+            };
+            let response = match outcome {
+                Ok(response) => response,
+                Err(refusal) => self.refuse(&refusal, unread, &mut record),
+            };
+            record.status = response.status();
+            let (head, body) = response.into_parts();
+            Response::from_parts(head, Recorded::new(body, record))
+        }
     }
 
-    async fn pass(
+    /// Reads where a request is going, and judges whether it may.
+    async fn admit(
         &self,
-        mut request: Request<Incoming>,
+        request: &Request<Incoming>,
         caller: &Caller,
         record: &mut Record,
-    ) -> Result<Response<Body>, Refusal> {
-        let arrival = arrive(&request, caller, record)?;
+    ) -> Result<(Arrival, Passage), Refusal> {
+        let arrival = arrive(request, caller, record)?;
         let passage = self
             .judge(request.headers(), &arrival, caller, &mut record.trail)
             .await?;
+        Ok((arrival, passage))
+    }
+
+    /// Carries an admitted request to where its route leads.
+    async fn carry(
+        &self,
+        mut request: Request<Incoming>,
+        (arrival, passage): &(Arrival, Passage),
+        caller: &Caller,
+        record: &mut Record,
+    ) -> Result<Response<Body>, Refusal> {
         match &passage.route.destination {
             Destination::Mount(mount) => {
                 let id = arrival.id.text();
@@ -55,8 +78,13 @@ impl Gate {
             }
             Destination::Upstream(upstream, forwarding) => {
                 fits(&request, forwarding)?;
-                let sending = self.sending(&arrival, &passage, forwarding, caller);
-                send(request, upstream, &sending, record).await
+                let sending = self.sending(arrival, passage, forwarding, caller);
+                let begun = Instant::now();
+                let outcome = upstream.send(request, &sending).await;
+                record.upstream = Some(part(upstream, begun, &outcome));
+                outcome
+                    .map(|sent| sent.response)
+                    .map_err(|error| report(&error, upstream, arrival))
             }
         }
     }
@@ -195,23 +223,13 @@ fn fits(request: &Request<Incoming>, forwarding: &Forwarding) -> Result<(), Refu
     }
 }
 
-async fn send(
-    request: Request<Incoming>,
-    upstream: &Upstream,
-    sending: &Sending<'_>,
-    record: &mut Record,
-) -> Result<Response<Body>, Refusal> {
-    let begun = Instant::now();
-    let outcome = upstream.send(request, sending).await;
-    record.upstream = Some(UpstreamPart {
+/// The upstream's part in a request, for its record.
+fn part(upstream: &Upstream, begun: Instant, outcome: &Result<Sent, ForwardError>) -> UpstreamPart {
+    UpstreamPart {
         name: Arc::clone(upstream.name()),
         status: outcome.as_ref().ok().map(|sent| sent.response.status()),
         attempts: outcome.as_ref().map_or(1, |sent| sent.attempts),
         micros: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-    });
-    match outcome {
-        Ok(sent) => Ok(sent.response),
-        Err(error) => Err(report(&error, upstream, sending.arrival)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one log line of a request, closed exactly once, when its last byte has left.
 
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -160,12 +161,12 @@ impl Record {
         fields.text("listener", &request.listener);
         fields.plain("client_ip", request.client);
         fields.text("proto", version(request.version));
-        fields.bare("tls", request.tls);
+        fields.bare("tls", if request.tls { "true" } else { "false" });
         fields.text("method", request.method.as_str());
         fields.maybe("host", request.host.as_deref());
         fields.maybe("path", request.path.as_ref().map(PathAndQuery::path));
         fields.maybe("route", self.trail.route.as_deref());
-        fields.bare("status", self.status.as_u16());
+        fields.bare("status", self.status.as_str());
         fields.text("reason", self.trail.reason());
         fields.maybe("issuer", self.trail.issuer.as_deref());
         fields.maybe("client_id", self.trail.client_id.as_deref());
@@ -177,13 +178,13 @@ impl Record {
         if let Some(upstream) = &self.upstream {
             fields.text("upstream", &upstream.name);
             if let Some(status) = upstream.status {
-                fields.bare("upstream_status", status.as_u16());
+                fields.bare("upstream_status", status.as_str());
             }
-            fields.bare("attempts", upstream.attempts);
-            fields.bare("upstream_us", upstream.micros);
+            fields.number("attempts", upstream.attempts.into());
+            fields.number("upstream_us", upstream.micros);
         }
-        fields.bare("bytes_out", self.bytes_out);
-        fields.bare("duration_us", micros);
+        fields.number("bytes_out", self.bytes_out);
+        fields.number("duration_us", micros);
         let agent = request
             .user_agent
             .as_ref()
@@ -232,16 +233,19 @@ struct Fields<'a>(&'a mut Vec<u8>);
 impl<'a> Fields<'a> {
     fn begin(line: &'a mut Vec<u8>, now: Timestamp) -> Self {
         line.extend_from_slice(b"{\"ts\":\"");
-        let mut fields = Self(line);
-        fields.write(now);
-        fields
-            .0
-            .extend_from_slice(b"\",\"level\":\"info\",\"event\":\"request\"");
-        fields
+        write_moment(line, now);
+        line.extend_from_slice(b"\",\"level\":\"info\",\"event\":\"request\"");
+        Self(line)
     }
 
     fn text(&mut self, name: &'static str, value: &str) {
         self.name(name);
+        if value.bytes().all(is_itself) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(value.as_bytes());
+            self.0.push(b'"');
+            return;
+        }
         // serde_json escapes quotes and control characters.
         if serde_json::to_writer(&mut *self.0, value).is_err() {
             self.0.extend_from_slice(b"null");
@@ -262,10 +266,14 @@ impl<'a> Fields<'a> {
         self.0.push(b'"');
     }
 
-    /// A number or a truth value.
-    fn bare(&mut self, name: &'static str, value: impl fmt::Display) {
+    /// A number or a truth value, as it is written.
+    fn bare(&mut self, name: &'static str, value: &str) {
         self.name(name);
-        self.write(value);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn number(&mut self, name: &'static str, value: u64) {
+        self.bare(name, itoa::Buffer::new().format(value));
     }
 
     fn name(&mut self, name: &'static str) {
@@ -284,6 +292,35 @@ impl<'a> Fields<'a> {
     fn end(self) {
         self.0.extend_from_slice(b"}\n");
     }
+}
+
+thread_local! {
+    /// The second last written by this worker, and its text up to the milliseconds: thousands of lines share it.
+    static SECOND: Cell<(i64, [u8; 20])> = const { Cell::new((i64::MIN, [0; 20])) };
+}
+
+fn write_moment(line: &mut Vec<u8>, now: Timestamp) {
+    let (mut second, mut text) = SECOND.get();
+    if second != now.seconds() {
+        let whole = now.to_string();
+        let Some(start) = whole.as_bytes().first_chunk() else {
+            return;
+        };
+        (second, text) = (now.seconds(), *start);
+        SECOND.set((second, text));
+    }
+    let millis = u64::try_from(now.millis().rem_euclid(1000)).unwrap_or(0);
+    line.extend_from_slice(&text);
+    // Three digits, with the zeros in front: those of a number above a thousand, without its first.
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(1000 + millis).strip_prefix('1');
+    line.extend_from_slice(digits.unwrap_or_default().as_bytes());
+    line.push(b'Z');
+}
+
+/// Whether a byte stands for itself in a JSON string.
+const fn is_itself(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 const fn version(version: Version) -> &'static str {

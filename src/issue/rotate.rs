@@ -51,6 +51,7 @@ async fn make(
         sealed: Vec::new(),
         state: KeyState::Active,
         created_at: now,
+        since: now,
     };
     stored.sealed = master.seal(&context(&stored), &key.pkcs8()?)?;
     let winner = store.add_key(stored).await?;

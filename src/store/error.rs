@@ -102,6 +102,12 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// Text with a NUL in it, which not every engine can keep.
+    #[error("keep text with a NUL in it")]
+    Nul,
+    /// One of many that were to be kept together has a name that is taken; none was kept.
+    #[error("keep them all: the name of number {0} is taken")]
+    Taken(usize),
     /// The engine found damage in the file.
     #[error("trust the store: {0}")]
     Damaged(String),
@@ -117,6 +123,17 @@ pub enum StoreError {
     /// The store was closed, or has closed itself because the disk failed.
     #[error("ask the store: it is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// What it means that a pool gives no connection. Nothing has been asked.
+    pub(super) fn from_pool(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed => Self::Closed,
+            sqlx::Error::PoolTimedOut => Self::Overloaded,
+            other => Self::Statement(other),
+        }
+    }
 }
 
 impl From<StoreError> for Refusal {

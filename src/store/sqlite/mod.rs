@@ -6,15 +6,10 @@
 //!
 //! Several processes may open the file: the command line beside a running gateway.
 //!
-//! Reading order: `open`, `schema`, `writer`, then the tables: `account`, `client`, `key`, with their texts in
-//! `statement`.
+//! Reading order: `open`, `schema`, `writer`.
 
-mod account;
-mod client;
-mod key;
 mod open;
 mod schema;
-mod statement;
 mod writer;
 
 use std::future::Future;
@@ -22,16 +17,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::writer::Writer;
 use super::StoreError;
+use super::fields::Row;
+use super::statement::{Connection, Statement};
 
 /// A store in one SQLite file. A clone is the same store.
 #[derive(Clone, Debug)]
-pub struct Sqlite {
+pub(super) struct Sqlite {
     path: Arc<PathBuf>,
     runtime: Handle,
     readers: SqlitePool,
@@ -51,38 +48,19 @@ impl Sqlite {
         self.stopped.cancelled().await;
     }
 
-    pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.write(|connection| {
-            Box::pin(async move {
-                sqlx::query(statement::PING)
-                    .execute(connection)
-                    .await
-                    .map_err(StoreError::Statement)?;
-                Ok(())
-            })
-        })
-        .await?;
-        self.read(|pool| async move { sqlx::query(statement::PING).execute(&pool).await })
-            .await?;
-        Ok(())
-    }
-
     pub(super) async fn integrity(&self) -> Result<(), StoreError> {
         let path = Arc::clone(&self.path);
         self.perform(|pool| async move { schema::inspect(&path, &pool).await })
             .await
     }
 
-    /// Asks one question of a reading connection.
-    async fn read<T, F, W>(&self, question: F) -> Result<T, StoreError>
-    where
-        F: FnOnce(SqlitePool) -> W,
-        W: Future<Output = sqlx::Result<T>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let asked = question(self.readers.clone());
-        self.perform(|_| async move { asked.await.map_err(refused) })
-            .await
+    /// Asks a question of a reading connection.
+    pub(super) async fn ask(&self, question: Statement) -> Result<Vec<Row>, StoreError> {
+        self.perform(|pool| async move {
+            let mut connection = pool.acquire().await.map_err(StoreError::from_pool)?;
+            question.all(&mut Connection::Sqlite(&mut connection)).await
+        })
+        .await
     }
 
     async fn perform<T, F, W>(&self, work: F) -> Result<T, StoreError>
@@ -96,42 +74,14 @@ impl Sqlite {
         task.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Makes one change, and returns when it is on the disk.
-    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    /// Makes one change wholly or not at all, and returns when it is on the disk.
+    pub(super) async fn transact<T, F>(&self, change: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
-            + 'static,
+        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer.make(change).await
-    }
-
-    /// Makes a change that touches one row; says whether that row was there.
-    async fn touch<F>(&self, change: F) -> Result<bool, StoreError>
-    where
-        F: FnOnce() -> Query + Send + 'static,
-    {
-        self.write(|connection| {
-            Box::pin(async move {
-                let done = change()
-                    .execute(connection)
-                    .await
-                    .map_err(StoreError::Statement)?;
-                Ok(done.rows_affected() > 0)
-            })
-        })
-        .await
-    }
-}
-
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-/// What a failed question means. A pool that is closed, or has no connection to spare, has not been asked at all.
-fn refused(error: sqlx::Error) -> StoreError {
-    match error {
-        sqlx::Error::PoolClosed => StoreError::Closed,
-        sqlx::Error::PoolTimedOut => StoreError::Overloaded,
-        other => StoreError::Statement(other),
+        self.writer
+            .make(|connection| change(Connection::Sqlite(connection)))
+            .await
     }
 }

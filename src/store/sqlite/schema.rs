@@ -5,8 +5,8 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection, Executor, Row, SqlSafeStr};
 
-use super::{open, statement};
-use crate::store::StoreError;
+use super::open;
+use crate::store::{StoreError, table};
 use crate::token::Digest;
 
 /// Takes all steps the file has not seen, in one transaction. Processes that start together wait for each other here.
@@ -59,7 +59,7 @@ pub(super) async fn inspect(path: &Path, pool: &SqlitePool) -> Result<(), StoreE
             return Err(StoreError::Damaged(line));
         }
     }
-    for text in statement::ALL {
+    for text in table::statements() {
         connection
             .prepare(text.into_sql_str())
             .await

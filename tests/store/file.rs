@@ -1,20 +1,14 @@
-//! What every store promises, shown on the real one in a file.
+//! What a store in one file promises besides.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tollgate::store::{
-    Account, AccountId, Addition, Client, FormerSecret, KeyState, Status, Store, StoreError,
-    StoreSettings, StoredKey,
-};
-use tollgate::token::{Digest, Scope, Secret, Timestamp};
+use tollgate::store::{Addition, Store, StoreError, StoreSettings};
+
+use crate::bed::{account, client, key, session, start};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_reopening() {
@@ -62,229 +56,33 @@ async fn an_acknowledged_change_survives_a_process_that_never_closes() {
 }
 
 #[tokio::test]
-async fn of_many_who_want_one_name_exactly_one_gets_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let (here, beside) = (open(&folder).await, open(&folder).await);
-    let racers: Vec<_> = (0..40)
-        .map(|n| {
-            let store = if n % 2 == 0 {
-                here.clone()
-            } else {
-                beside.clone()
-            };
-            start(async move { store.add_account(account("hub", "ada")).await.unwrap() })
-        })
-        .collect();
-    let mut added = 0;
-    for racer in racers {
-        added += u32::from(racer.await.unwrap() == Addition::Added);
-    }
-    assert_eq!(added, 1);
-    assert_eq!(here.accounts("hub").await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn names_are_compared_byte_for_byte_and_only_within_their_realm() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
-    for (realm, name) in [
-        ("hub", "ada"),
-        ("hub", "Ada"),
-        ("hub", " ada"),
-        ("blue", "ada"),
-    ] {
-        let added = store.add_account(account(realm, name)).await.unwrap();
-        assert_eq!(added, Addition::Added, "{realm} {name:?}");
-    }
-    assert!(store.account_by_name("hub", "ADA").await.unwrap().is_none());
-    let names: Vec<_> = store
-        .accounts("hub")
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|a| a.name)
-        .collect();
-    assert_eq!(names, [" ada", "Ada", "ada"]);
-    let key = store
-        .account_by_name("blue", "ada")
-        .await
-        .unwrap()
-        .unwrap()
-        .key;
-    assert!(
-        store.account_by_key("hub", &key).await.unwrap().is_none(),
-        "a key of another realm"
-    );
-}
-
-#[tokio::test]
-async fn processes_that_start_together_agree_on_one_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let starts: Vec<_> = (0..6)
-        .map(|n| {
-            let path = folder.path().to_owned();
-            start(async move {
-                let store = Store::open(&StoreSettings::default(), &path).await.unwrap();
-                store
-                    .add_key(key("hub", &format!("k{n}")))
-                    .await
-                    .unwrap()
-                    .kid
-            })
-        })
-        .collect();
-    let mut winners = BTreeSet::new();
-    for start in starts {
-        winners.insert(start.await.unwrap());
-    }
-    assert_eq!(winners.len(), 1, "{winners:?}");
-    let store = open(&folder).await;
-    assert_eq!(store.keys("hub").await.unwrap().len(), 1);
-    let other = StoredKey {
-        algorithm: "ES256".into(),
-        ..key("hub", "es")
-    };
-    assert_eq!(
-        store.add_key(other).await.unwrap().kid,
-        "es",
-        "another algorithm is another key"
-    );
-}
-
-#[tokio::test]
 async fn changes_that_share_a_commit_fail_each_on_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
-    let taken = account("hub", "first");
-    let _ = store.add_account(taken.clone()).await.unwrap();
+    let ada = account("hub", "ada").id;
+    let taken = session(Some(ada));
+    store.add_session(taken.clone()).await.unwrap();
     let changes: Vec<_> = (0..200)
         .map(|n| {
             let store = store.clone();
-            let mut account = account("hub", &format!("name-{n}"));
+            let mut session = session(Some(ada));
             if n % 3 == 0 {
                 // Not a name that is taken, which is an answer, but a statement that fails.
-                account.key.clone_from(&taken.key);
+                session.id = taken.id;
             }
-            start(async move { (n, store.add_account(account).await) })
+            start(async move { (n, store.add_session(session).await) })
         })
         .collect();
     for change in changes {
         let (n, outcome) = change.await.unwrap();
         match outcome {
-            Ok(addition) => assert!(n % 3 != 0 && addition == Addition::Added, "{n}"),
+            Ok(()) => assert!(n % 3 != 0, "{n}"),
             Err(StoreError::Statement(_)) => assert_eq!(n % 3, 0),
             Err(error) => panic!("{n}: {error}"),
         }
     }
-    assert_eq!(store.accounts("hub").await.unwrap().len(), 1 + 133);
-}
-
-#[tokio::test]
-async fn a_generation_is_counted_once_for_each_who_bumps_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
-    let ada = account("hub", "ada");
-    let _ = store.add_account(ada.clone()).await.unwrap();
-    let bumps: Vec<_> = (0..50)
-        .map(|_| {
-            let store = store.clone();
-            start(async move { store.bump_generation(ada.id).await.unwrap().unwrap() })
-        })
-        .collect();
-    let mut seen = BTreeSet::new();
-    for bump in bumps {
-        seen.insert(bump.await.unwrap());
-    }
-    assert_eq!(seen, (1..=50).collect());
-    assert_eq!(
-        store
-            .bump_generation(AccountId::from_bytes([9; 16]))
-            .await
-            .unwrap(),
-        None
-    );
-}
-
-#[tokio::test]
-async fn an_account_changes_as_it_was_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
-    let ada = account("hub", "ada");
-    let _ = store.add_account(ada.clone()).await.unwrap();
-    let scope = Scope::parse("read write").unwrap();
-    assert!(store.set_scope(ada.id, scope.clone()).await.unwrap());
-    assert!(
-        store
-            .set_account_status(ada.id, Status::Disabled)
-            .await
-            .unwrap()
-    );
-    assert!(
-        store
-            .rehash_password(ada.id, ada.password.clone(), Secret::new("better"))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .rehash_password(ada.id, ada.password.clone(), Secret::new("late"))
-            .await
-            .unwrap()
-    );
-    let found = store.account_by_name("hub", "ada").await.unwrap().unwrap();
-    assert_eq!((found.scope, found.status), (scope, Status::Disabled));
-    assert_eq!((found.password.reveal(), found.generation), ("better", 0));
-
-    assert!(
-        store
-            .set_password(ada.id, Secret::new("new"))
-            .await
-            .unwrap()
-    );
-    let found = store.account_by_name("hub", "ada").await.unwrap().unwrap();
-    assert_eq!(
-        (found.password.reveal(), found.generation),
-        ("new", 1),
-        "and refresh tokens are void"
-    );
-    let nobody = AccountId::from_bytes([9; 16]);
-    assert!(!store.set_scope(nobody, Scope::empty()).await.unwrap());
-}
-
-#[tokio::test]
-async fn a_client_has_two_live_secrets_while_they_are_exchanged() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
-    let _ = store.add_client(client("shop")).await.unwrap();
-    assert_eq!(
-        store.add_client(client("shop")).await.unwrap(),
-        Addition::NameTaken
-    );
-    let old = client("shop").secret;
-    let former = FormerSecret {
-        digest: old.unwrap(),
-        until: Timestamp::from_seconds(99),
-    };
-    let new = Digest::of(b"new");
-    assert!(store.set_client_secret("shop", new, former).await.unwrap());
-    assert!(
-        !store
-            .set_client_secret("shop", Digest::of(b"late"), former)
-            .await
-            .unwrap()
-    );
-    let found = store.client("shop").await.unwrap().unwrap();
-    assert_eq!((found.secret, found.former), (Some(new), Some(former)));
-
-    assert!(
-        store
-            .set_client_status("shop", Status::Disabled)
-            .await
-            .unwrap()
-    );
-    assert_eq!(store.clients().await.unwrap()[0].status, Status::Disabled);
-    assert!(store.remove_client("shop").await.unwrap());
-    assert!(!store.remove_client("shop").await.unwrap());
+    let sessions = store.sessions("hub", Some(ada)).await.unwrap();
+    assert_eq!(sessions.len(), 1 + 133);
 }
 
 #[tokio::test]
@@ -552,67 +350,6 @@ async fn tamper(folder: &TempDir, sql: &'static str) {
     connection.close().await.unwrap();
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test waits for its tasks itself"
-)]
-fn start<T: Send + 'static>(
-    task: impl Future<Output = T> + Send + 'static,
-) -> tokio::task::JoinHandle<T> {
-    tokio::spawn(task)
-}
-
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-/// An account with an id and a key of its own.
-fn account(realm: &str, name: &str) -> Account {
-    static NEXT: AtomicU8 = AtomicU8::new(0);
-    let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut id = [0; 16];
-    id.copy_from_slice(&Digest::of(format!("{realm} {name} {n}").as_bytes()).bytes()[..16]);
-    let id = AccountId::from_bytes(id);
-    Account {
-        id,
-        realm: realm.to_owned(),
-        name: name.to_owned(),
-        key: format!("{name}-{id}"),
-        password: Secret::new("$argon2id$.."),
-        scope: Scope::empty(),
-        generation: 0,
-        status: Status::Active,
-        created_at: Timestamp::from_seconds(1),
-        email: None,
-        title: None,
-        owner: None,
-        totp: None,
-        must_reset: false,
-    }
-}
-
-fn client(name: &str) -> Client {
-    Client {
-        name: name.to_owned(),
-        secret: Some(Digest::of(b"secret")),
-        former: None,
-        scope: Scope::parse("orders:read").unwrap(),
-        grants: vec!["client_credentials".to_owned()],
-        status: Status::Active,
-        created_at: Timestamp::from_seconds(2),
-        redirect_uris: Vec::new(),
-        title: None,
-        registered_at: None,
-    }
-}
-
-fn key(realm: &str, kid: &str) -> StoredKey {
-    StoredKey {
-        kid: kid.to_owned(),
-        realm: realm.to_owned(),
-        algorithm: "RS256".to_owned(),
-        sealed: vec![1, 2, 3],
-        state: KeyState::Active,
-        created_at: Timestamp::from_seconds(3),
-    }
 }

@@ -1,0 +1,13 @@
+//! What every store promises, shown on the real ones.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod accounts;
+mod bed;
+mod clients;
+mod file;
+mod keys;
+mod once;
+mod revocations;
+mod sessions;
+mod sweeping;

@@ -9,13 +9,14 @@
 //! Promises: no other folder knows an API by name; a dialect waits for nothing and keeps nothing; no answer repeats a
 //! value that a client sent, other than the path.
 //!
-//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `settings`, `mount`. A new dialect is one file,
+//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `refresh`, `settings`, `mount`. A new dialect is one file,
 //! one word of [`Speak`], and its line in [`DIALECTS`].
 
 mod form;
 mod mount;
 mod nexushub;
 mod oauth2;
+mod refresh;
 mod settings;
 mod speech;
 pub mod standard;
@@ -24,6 +25,7 @@ pub mod standard;
 mod testing;
 
 pub use mount::{Asker, Mount, Served};
+pub use refresh::RefreshSettings;
 pub use settings::{
     Identifier, KeySettings, LimitSettings, MountPath, MountSettings, Speak, TokenSettings,
 };

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Dialect, nexushub, oauth2};
+use super::{Dialect, RefreshSettings, nexushub, oauth2};
 use crate::issue::Registration;
 use crate::permit::Allowance;
 use crate::settings::Lifetime;
@@ -32,6 +32,9 @@ pub struct MountSettings {
     /// Its tokens.
     #[serde(default)]
     pub tokens: TokenSettings,
+    /// Its refresh tokens.
+    #[serde(default)]
+    pub refresh: RefreshSettings,
     /// Its signing keys.
     #[serde(default)]
     pub keys: KeySettings,
@@ -97,6 +100,7 @@ impl MountSettings {
             path: None,
             issuer: None,
             tokens: TokenSettings::default(),
+            refresh: RefreshSettings::default(),
             keys: KeySettings::default(),
             register: None,
             limit: None,
@@ -132,6 +136,7 @@ impl MountSettings {
             ("register", self.register.is_some()),
             ("strict_typos", self.strict_typos.is_some()),
             ("keys.algorithm", self.keys.algorithm.is_some()),
+            ("refresh", self.refresh != RefreshSettings::default()),
         ];
         let is_misplaced = |key: &str| set.iter().any(|(name, is_set)| *name == key && *is_set);
         let foreign = self.speak.foreign_keys().iter();
@@ -173,10 +178,16 @@ impl Speak {
                 ),
                 ("strict_typos", "oauth2 has no spelling mistakes to repeat"),
             ],
-            Self::Nexushub => &[(
-                "keys.algorithm",
-                "tokens of this API are always signed with RS256",
-            )],
+            Self::Nexushub => &[
+                (
+                    "keys.algorithm",
+                    "tokens of this API are always signed with RS256",
+                ),
+                (
+                    "refresh",
+                    "refresh tokens of this API stay the same and do not expire",
+                ),
+            ],
         }
     }
 }

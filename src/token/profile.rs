@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Algorithm;
 
 /// The shape of one dialect's tokens. The folders below the dialects act on it and know no API by name.
@@ -98,7 +101,8 @@ pub struct Rotation {
 }
 
 /// What a spent refresh token that comes back means, outside the windows in which it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnReplay {
     /// It is refused, and the session goes on.
     Refuse,

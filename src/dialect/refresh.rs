@@ -23,7 +23,7 @@ pub struct RefreshSettings {
     /// Default: as long as an access token lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lifetime>,
-    /// What a spent one that comes back later means. Default: "end_if_public" for oauth2.
+    /// What a spent one that comes back later means. Default: `end_if_public` for oauth2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_replay: Option<OnReplay>,
 }

@@ -42,7 +42,7 @@ pub(super) fn credentials(
     let (id, proof) = match (header, form.secret) {
         (Some((id, secret)), _) => (Some(id), ClientProof::Secret(secret)),
         (None, Some(secret)) => (None, ClientProof::Secret(secret)),
-        (None, None) => asserted(form.assertion_type, form.assertion)?,
+        (None, None) => asserted(form.assertion_type.as_deref(), form.assertion)?,
     };
     let id = match (id, named) {
         (Some(id), Some(named)) if id != named => {
@@ -61,10 +61,10 @@ pub(super) fn credentials(
 /// RFC 7523 §2.2. Whom the assertion is about is read from it before anything is verified: to find the key. It needs no
 /// `client_id` beside it (§3).
 fn asserted(
-    kind: Option<String>,
+    kind: Option<&str>,
     assertion: Option<Secret>,
 ) -> Result<(Option<String>, ClientProof), Mistake> {
-    match (kind.as_deref(), assertion) {
+    match (kind, assertion) {
         (None, None) => Ok((None, ClientProof::Nothing)),
         (Some(JWT_BEARER), Some(assertion)) => {
             let subject = subject(&assertion);

@@ -1,6 +1,6 @@
 //! A dialect at a place: what was sent there is read, answered and written.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 
 use super::{Asked, Dialect, Endpoint, Place, Spot};
-use crate::issue::{IssueError, LocalIssuer, Mint};
-use crate::net::{Body, BodyError, read_limited};
+use crate::issue::{Circumstances, IssueError, LocalIssuer, Mint};
+use crate::net::{Body, BodyError, neighbourhood, read_limited};
 use crate::observe::Refusal;
 use crate::permit::Limit;
 use crate::token::Timestamp;
@@ -179,7 +179,11 @@ impl Mount {
                     body: &body,
                     identity: from.identity,
                 };
-                return self.answer(&door.endpoint, &asked, from.now).await;
+                let at = Circumstances {
+                    now: from.now,
+                    address: Some(from.peer_ip),
+                };
+                return self.answer(&door.endpoint, &asked, at).await;
             }
             Err(error) => error,
         };
@@ -196,13 +200,13 @@ impl Mount {
         &self,
         at: &Endpoint,
         asked: &Asked<'_>,
-        now: Timestamp,
+        when: Circumstances,
     ) -> (&'static str, Response<Body>) {
         let ask = match self.dialect.read(at, asked) {
             Ok(ask) => ask,
             Err(malformed) => return (malformed.code, *malformed.response),
         };
-        let answer = self.mint.answer(ask, &self.issuer, now).await;
+        let answer = self.mint.answer(ask, &self.issuer, when).await;
         let outcome = match &answer {
             Ok(_) => "ok",
             Err(error) => {
@@ -270,17 +274,6 @@ fn unread(error: &BodyError) -> Refusal {
         BodyError::TooLarge => Refusal::BodyTooLarge,
         BodyError::Idle => Refusal::BadRequest("the body did not arrive in time"),
         BodyError::Broken(_) | BodyError::PermitEnded => Refusal::BadRequest("the body broke off"),
-    }
-}
-
-/// Whom a limit takes for one client: an address, or for IPv6 the /64 that every subscriber has to draw from.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(network).into()
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -526,13 +519,5 @@ mod tests {
             json!({ "error": "Rate limit exceeded.", "reason": reason })
         );
         assert_eq!(house.ask("POST", "/userkey", FORM, "").await.status(), 403);
-    }
-
-    #[test]
-    fn neighbours_in_an_ipv6_network_share_one_limit() {
-        let of = |text: &str| neighbourhood(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(of("192.0.2.1"), "192.0.2.1");
     }
 }

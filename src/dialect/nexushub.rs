@@ -160,7 +160,9 @@ impl NexusHub {
             IssueError::RegistrationClosed => {
                 failed(StatusCode::FORBIDDEN, "Registration is closed.")
             }
-            IssueError::Busy { retry_after } => throttled(*retry_after),
+            IssueError::Busy { retry_after } | IssueError::TooManyAttempts { retry_after } => {
+                throttled(*retry_after)
+            }
             IssueError::Store(_) => {
                 let mut response = in_its_shape(&Refusal::StoreUnavailable);
                 response

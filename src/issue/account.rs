@@ -1,7 +1,7 @@
 //! Which person is asking: registration, login, and what the operator does with accounts.
 
 use super::hashing::{Hashing, Verdict};
-use super::{IssueError, audit, random};
+use super::{Circumstances, IssueError, audit, random};
 use crate::store::{Account, AccountId, Addition, Status, Store};
 use crate::token::{Scope, Secret, Timestamp};
 
@@ -57,9 +57,15 @@ impl Accounts {
         realm: &str,
         key: &str,
         password: Option<Secret>,
+        at: impl Into<Circumstances>,
     ) -> Result<Account, IssueError> {
         let found = self.store.account_by_key(realm, key).await?;
-        self.authenticate(found, password).await
+        let claim = Claim {
+            realm,
+            name: key,
+            password,
+        };
+        self.prove(found, claim, at.into()).await
     }
 
     /// The active account with this name and this password.
@@ -68,35 +74,75 @@ impl Accounts {
         realm: &str,
         name: &str,
         password: Option<Secret>,
+        at: impl Into<Circumstances>,
     ) -> Result<Account, IssueError> {
         let found = self.store.account_by_name(realm, name).await?;
-        self.authenticate(found, password).await
+        let claim = Claim {
+            realm,
+            name,
+            password,
+        };
+        self.prove(found, claim, at.into()).await
     }
 
-    /// Unknown, wrong and disabled take the same time and get the same answer.
-    async fn authenticate(
+    /// The account that was found for a claim, if it is active and the password is its own. Unknown, wrong and disabled
+    /// take the same time and get the same answer; so do right and wrong while the name has to wait.
+    ///
+    /// A failure counts against the name and the address. A success is forgiven at once, but where there is a second
+    /// factor it takes [`Accounts::second_factor`] too.
+    pub(super) async fn prove(
         &self,
         found: Option<Account>,
-        password: Option<Secret>,
+        claim: Claim<'_>,
+        at: Circumstances,
     ) -> Result<Account, IssueError> {
-        let password = password
-            .filter(is_usable_password)
-            .ok_or(IssueError::InvalidCredentials)?;
-        let kept = found.as_ref().map(|account| account.password.clone());
+        let lockout = self.hashing.lockout();
+        let name = found.as_ref().map_or(claim.name, |account| &account.name);
+        let attempt = lockout.attempt(claim.realm, name, at);
+        lockout.admit(&attempt)?;
+        let password = claim.password.filter(is_usable_password);
+        let password = password.ok_or(IssueError::InvalidCredentials)?;
+        let account = found.filter(|account| {
+            account.status == Status::Active && !account.password.reveal().is_empty()
+        });
+        let kept = account.as_ref().map(|account| account.password.clone());
         let verdict = self.hashing.verify(password, kept).await?;
-        let account = found
-            .filter(|account| account.status == Status::Active)
-            .ok_or(IssueError::InvalidCredentials)?;
-        match verdict {
-            Verdict::Wrong => return Err(IssueError::InvalidCredentials),
-            Verdict::Right => {}
-            Verdict::RightButOutdated(better) => {
-                let from = account.password.clone();
-                self.store.rehash_password(account.id, from, better).await?;
-            }
+        let (Verdict::Right | Verdict::RightButOutdated(_), Some(account)) = (&verdict, account)
+        else {
+            lockout.failed(&attempt);
+            return Err(IssueError::InvalidCredentials);
+        };
+        if account.totp.is_none() {
+            lockout.succeeded(&attempt);
+        }
+        if let Verdict::RightButOutdated(better) = verdict {
+            let from = account.password.clone();
+            self.store.rehash_password(account.id, from, better).await?;
         }
         Ok(account)
     }
+
+    /// Counts what became of the second factor of an account whose password was right: guessing one is guessing too.
+    pub fn second_factor(&self, account: &Account, at: Circumstances, is_right: bool) {
+        let lockout = self.hashing.lockout();
+        let attempt = lockout.attempt(&account.realm, &account.name, at);
+        if is_right {
+            lockout.succeeded(&attempt);
+        } else {
+            lockout.failed(&attempt);
+        }
+    }
+}
+
+/// Somebody says who they are.
+#[derive(Clone, Debug)]
+pub(super) struct Claim<'a> {
+    /// The mount.
+    pub(super) realm: &'a str,
+    /// What they call themselves, as they wrote it.
+    pub(super) name: &'a str,
+    /// Their password; absent is as wrong as wrong.
+    pub(super) password: Option<Secret>,
 }
 
 /// What the operator does.

@@ -1,10 +1,27 @@
 //! What a client wants of the issuing side, in nobody's dialect, and what it gets.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::token::{Scope, Secret, Timestamp};
 use crate::verify::Identity;
+
+/// When something is asked, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// The one time this ask sees.
+    pub now: Timestamp,
+    /// The address it came from; none if the operator asks.
+    pub address: Option<IpAddr>,
+}
+
+/// What the operator asks, and nobody from outside.
+impl From<Timestamp> for Circumstances {
+    fn from(now: Timestamp) -> Self {
+        Self { now, address: None }
+    }
+}
 
 /// What a client wants.
 #[derive(Clone, Debug)]

@@ -5,19 +5,25 @@
 //! in is told to come back; who has waited too long, or has gone away, is not hashed for any more.
 //!
 //! An unknown name costs the same as a wrong password: its password is compared with a hash nobody has the password of.
+//! Hashes that were brought along from elsewhere take another time than our own; as long as there are any, whoever is
+//! wrong hears so no sooner than the slowest kind would take.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use argon2::password_hash::{self, PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use argon2::password_hash::{self, PasswordHasher, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::legacy::Hashed;
+use super::lockout::{Lockout, LockoutSettings};
 use super::{IssueError, StartError, random};
 use crate::settings::ByteSize;
 use crate::token::Secret;
@@ -37,6 +43,8 @@ pub struct PasswordSettings {
     pub concurrent: Option<NonZeroU16>,
     /// How many may wait; beyond that, logins are told to come back later.
     pub queue: u16,
+    /// How often somebody may guess one.
+    pub lockout: LockoutSettings,
 }
 
 impl Default for PasswordSettings {
@@ -47,6 +55,7 @@ impl Default for PasswordSettings {
             lanes: 1,
             concurrent: None,
             queue: 16,
+            lockout: LockoutSettings::default(),
         }
     }
 }
@@ -56,7 +65,21 @@ impl Default for PasswordSettings {
 pub struct Hashing {
     queue: SyncSender<Job>,
     nobodys: Arc<Secret>,
+    lockout: Arc<Lockout>,
+    costs: Arc<Costs>,
+    load: Arc<Load>,
 }
+
+/// How many passwords are being hashed.
+#[derive(Debug, Default)]
+struct Load {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// What each kind of hash costs, by its recipe: the least that was seen, as everything else is somebody else's time.
+#[derive(Debug, Default)]
+struct Costs(Mutex<BTreeMap<String, Duration>>);
 
 /// Whether a password is right.
 #[derive(Clone, Debug)]
@@ -82,17 +105,46 @@ impl Hashing {
 
         let (queue, jobs) = sync_channel(usize::from(settings.queue));
         let jobs = Arc::new(Mutex::new(jobs));
+        let load = Arc::new(Load::default());
         for n in 0..settings.threads() {
             let (argon2, jobs) = (argon2.clone(), Arc::clone(&jobs));
+            let load = Arc::clone(&load);
             thread::Builder::new()
                 .name(format!("hashing-{n}"))
-                .spawn(move || work(&argon2, &jobs))
+                .spawn(move || work(&argon2, &jobs, &load))
                 .map_err(StartError::Threads)?;
         }
         Ok(Self {
             queue,
             nobodys: Arc::new(nobodys),
+            lockout: Arc::new(Lockout::new(settings.lockout.clone())),
+            costs: Arc::default(),
+            load,
         })
+    }
+
+    /// The most passwords that were ever hashed at once.
+    pub fn busiest(&self) -> usize {
+        self.load.most.load(Ordering::Relaxed)
+    }
+
+    /// Who has to wait before guessing again.
+    pub(super) fn lockout(&self) -> &Lockout {
+        &self.lockout
+    }
+
+    /// Learns what hashes like these cost, before anybody's answer could tell.
+    pub async fn acquaint(&self, hashes: Vec<Secret>) -> Result<(), IssueError> {
+        for phc in hashes {
+            let is_new = Hashed::parse(phc.reveal()).is_ok_and(|hashed| {
+                let costs = self.costs.0.lock().unwrap_or_else(PoisonError::into_inner);
+                !costs.contains_key(&hashed.recipe())
+            });
+            if is_new {
+                self.verify(Secret::new("nobody's"), Some(phc)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The hash of a new password, as a PHC string with a random salt.
@@ -108,10 +160,20 @@ impl Hashing {
     ) -> Result<Verdict, IssueError> {
         let somebodys = phc.is_some();
         let phc = phc.unwrap_or_else(|| Secret::clone(&self.nobodys));
-        let verdict = self
-            .queue(move |argon2| verify(argon2, &password, &phc))
+        let costs = Arc::clone(&self.costs);
+        let (verdict, begun) = self
+            .queue(move |argon2| {
+                let begun = Instant::now();
+                verify(argon2, &password, &phc, &costs).map(|verdict| (verdict, begun))
+            })
             .await?;
-        Ok(if somebodys { verdict } else { Verdict::Wrong })
+        if somebodys && !matches!(verdict, Verdict::Wrong) {
+            return Ok(verdict);
+        }
+        if let Some(slowest) = self.costs.slowest() {
+            tokio::time::sleep_until((begun + slowest).into()).await;
+        }
+        Ok(Verdict::Wrong)
     }
 
     async fn queue<T, W>(&self, work: W) -> Result<T, IssueError>
@@ -149,13 +211,18 @@ impl PasswordSettings {
 type Job = Box<dyn FnOnce(&Argon2<'static>) + Send>;
 
 /// The life of one thread.
-fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>) {
+fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>, load: &Load) {
     lower_priority();
     loop {
         // Held while waiting: the next thread waits for the lock, which is as good as waiting for a job.
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            Ok(job) => job(argon2),
+            Ok(job) => {
+                let now = load.now.fetch_add(1, Ordering::Relaxed) + 1;
+                load.most.fetch_max(now, Ordering::Relaxed);
+                job(argon2);
+                load.now.fetch_sub(1, Ordering::Relaxed);
+            }
             Err(_) => return,
         }
     }
@@ -178,29 +245,73 @@ fn verify(
     argon2: &Argon2<'static>,
     password: &Secret,
     phc: &Secret,
+    costs: &Costs,
 ) -> password_hash::Result<Verdict> {
-    let kept =
-        PasswordHash::new(phc.reveal()).map_err(|_| password_hash::Error::EncodingInvalid)?;
-    match argon2.verify_password(password.reveal().as_bytes(), &kept) {
-        Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
-        Err(error) => Err(error),
-        Ok(()) if is_current(argon2, &kept) => Ok(Verdict::Right),
-        Ok(()) => Ok(Verdict::RightButOutdated(hash(argon2, password)?)),
+    let kept = match Hashed::parse(phc.reveal()) {
+        Ok(kept) => kept,
+        Err(error) => {
+            // Its like is refused where hashes are taken in, so somebody has written it into the store.
+            tracing::warn!(%error, "could not compare with the hash of a password");
+            hash(argon2, password)?;
+            return Ok(Verdict::Wrong);
+        }
+    };
+    let begun = Instant::now();
+    let is_right = kept.is_of(password);
+    if is_current(argon2, phc) {
+        costs.note(OURS.to_owned(), begun.elapsed());
+        return Ok(if is_right {
+            Verdict::Right
+        } else {
+            Verdict::Wrong
+        });
+    }
+    costs.note(kept.recipe(), begun.elapsed());
+    if is_right {
+        hash(argon2, password).map(Verdict::RightButOutdated)
+    } else {
+        Ok(Verdict::Wrong)
     }
 }
 
-fn is_current(argon2: &Argon2<'static>, kept: &PasswordHash) -> bool {
+fn is_current(argon2: &Argon2<'static>, phc: &Secret) -> bool {
     let now = argon2.params();
-    kept.algorithm == argon2::ARGON2ID_IDENT
-        && Params::try_from(kept).is_ok_and(|then| {
-            (then.m_cost(), then.t_cost(), then.p_cost())
-                == (now.m_cost(), now.t_cost(), now.p_cost())
-        })
+    PasswordHash::new(phc.reveal()).is_ok_and(|kept| {
+        kept.algorithm == argon2::ARGON2ID_IDENT
+            && Params::try_from(&kept).is_ok_and(|then| {
+                (then.m_cost(), then.t_cost(), then.p_cost())
+                    == (now.m_cost(), now.t_cost(), now.p_cost())
+            })
+    })
+}
+
+impl Costs {
+    fn note(&self, recipe: String, cost: Duration) {
+        let mut costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if costs.len() < RECIPES || costs.contains_key(&recipe) {
+            let least = costs.entry(recipe).or_insert(cost);
+            *least = cost.min(*least);
+        }
+    }
+
+    /// How long the slowest kind takes, with some room; nothing where there are only hashes of our own.
+    fn slowest(&self) -> Option<Duration> {
+        let costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_mixed = costs.keys().any(|recipe| recipe != OURS);
+        let slowest = costs.values().max().filter(|_| is_mixed)?;
+        Some((*slowest * 5 / 4).min(PATIENCE))
+    }
 }
 
 /// How much lower than that of the threads that forward requests.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
+
+/// What the costs of our own hashes go by.
+const OURS: &str = "";
+
+/// How many kinds of hashes are told apart. What is beyond is a few milliseconds off.
+const RECIPES: usize = 64;
 
 /// Whoever has waited this long is told to come back instead.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -255,6 +366,47 @@ mod tests {
             hashing.verify(password(), Some(new)).await.unwrap(),
             Verdict::Right
         ));
+    }
+
+    const BCRYPT: &str = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2";
+
+    #[tokio::test]
+    async fn a_hash_from_elsewhere_is_compared_with_and_then_made_anew() {
+        let hashing = Hashing::start(&settings(1)).unwrap();
+        let kept = || Some(Secret::new(BCRYPT));
+        let wrong = hashing.verify(Secret::new("battery"), kept()).await;
+        assert!(matches!(wrong.unwrap(), Verdict::Wrong));
+        let Verdict::RightButOutdated(new) = hashing.verify(password(), kept()).await.unwrap()
+        else {
+            panic!("the foreign hash passed for our own");
+        };
+        assert!(new.reveal().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+    }
+
+    /// TK-09: where kinds of hashes are mixed, none answers sooner than the slowest of them.
+    #[tokio::test]
+    async fn a_stranger_waits_as_long_as_the_slowest_kind_of_hash_takes() {
+        let hashing = Hashing::start(&settings(1)).unwrap();
+        assert_eq!(hashing.costs.slowest(), None);
+        hashing.acquaint(vec![Secret::new(BCRYPT)]).await.unwrap();
+        let slowest = hashing.costs.slowest().unwrap();
+        let ours = hashing.hash(password()).await.unwrap();
+        for kept in [None, Some(ours), Some(Secret::new(BCRYPT))] {
+            let begun = Instant::now();
+            let verdict = hashing.verify(Secret::new("battery"), kept).await.unwrap();
+            assert!(matches!(verdict, Verdict::Wrong));
+            assert!(begun.elapsed() >= slowest * 4 / 5);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stored_hash_that_takes_too_long_is_not_computed() {
+        let hashing = Hashing::start(&settings(1)).unwrap();
+        let endless = "$2b$31$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2";
+        let begun = Instant::now();
+        let verdict = hashing.verify(password(), Some(Secret::new(endless))).await;
+        assert!(matches!(verdict, Ok(Verdict::Wrong)));
+        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
     #[tokio::test]

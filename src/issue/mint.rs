@@ -6,8 +6,8 @@ use super::client::Clients;
 use super::grant::{StandingRefresh, client_credentials};
 use super::sign::{Bearer, sign};
 use super::{
-    Answer, Ask, ClientCredentials, Hashing, IssueError, Issued, LocalIssuer, MasterKey, Program,
-    Registration, StartError,
+    Answer, Ask, Circumstances, ClientCredentials, Hashing, IssueError, Issued, LocalIssuer,
+    MasterKey, Program, Registration, StartError,
 };
 use crate::store::{Account, Store};
 use crate::token::{Digest, Scope, Secret, Timestamp};
@@ -44,17 +44,21 @@ impl Mint {
         &self,
         ask: Ask,
         issuer: &LocalIssuer,
-        now: Timestamp,
+        at: impl Into<Circumstances>,
     ) -> Result<Answer, IssueError> {
+        let at = at.into();
+        let now = at.now;
         let (asked, who) = (asked(&ask), who(&ask));
         let answer = match ask {
             Ask::ClientCredentials { client, scope } => {
                 self.client_credentials(&client, scope, issuer, now).await
             }
-            Ask::Login { key, password } => self.login(&key, password, issuer, now).await,
+            Ask::Login { key, password } => self.login(&key, password, issuer, at).await,
             Ask::Renew { refresh_token } => self.renew(&refresh_token, issuer, now).await,
             Ask::Register { name, password } => self.register(&name, password, issuer, now).await,
-            Ask::RecoverKey { name, password } => self.recover_key(&name, password, issuer).await,
+            Ask::RecoverKey { name, password } => {
+                self.recover_key(&name, password, issuer, at).await
+            }
             Ask::Password { .. }
             | Ask::Code { .. }
             | Ask::Wallet { .. }
@@ -109,11 +113,11 @@ impl Mint {
         key: &str,
         password: Option<Secret>,
         issuer: &LocalIssuer,
-        now: Timestamp,
+        at: Circumstances,
     ) -> Result<Answer, IssueError> {
-        let account = self.accounts.login(&issuer.name, key, password).await?;
+        let account = self.accounts.login(&issuer.name, key, password, at).await?;
         let refresh_token = self.refresh.token(&account);
-        issue_to(&account, "login", Some(refresh_token), issuer, now)
+        issue_to(&account, "login", Some(refresh_token), issuer, at.now)
     }
 
     async fn renew(
@@ -152,8 +156,12 @@ impl Mint {
         name: &str,
         password: Option<Secret>,
         issuer: &LocalIssuer,
+        at: Circumstances,
     ) -> Result<Answer, IssueError> {
-        let account = self.accounts.recover(&issuer.name, name, password).await?;
+        let account = self
+            .accounts
+            .recover(&issuer.name, name, password, at)
+            .await?;
         audit::key_recovered(&issuer.name, name);
         Ok(Answer::AccountKey(account.key))
     }

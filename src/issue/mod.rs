@@ -3,12 +3,12 @@
 //! [`Mint`] answers every [`Ask`], whatever dialect it came in: it learns who is asking, decides by the grant what they
 //! get, signs it, and keeps what must survive before it answers.
 //!
-//! Promises: a password is hashed on threads of its own, with equal work for unknown names; single use is one
+//! Promises: a password is hashed on threads of its own, with equal work for unknown names; whoever guesses has to wait; single use is one
 //! conditional statement; nothing is acknowledged before it is stored; no secret lies in the store in the clear: a
 //! stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
 //! This folder knows no HTTP and no dialect.
 //!
-//! Reading order: `ask`, `mint`, `issuer`, `client`, `account`, `hashing`, `grant`, `sign`; then the keys: `master`,
+//! Reading order: `ask`, `mint`, `issuer`, `client`, `account`, `lockout`, `hashing`, `legacy`, `grant`, `sign`; then the keys: `master`,
 //! `rotate`; then `audit`, `random`, `error`.
 
 mod account;
@@ -19,6 +19,8 @@ mod error;
 mod grant;
 mod hashing;
 mod issuer;
+mod legacy;
+mod lockout;
 mod master;
 mod mint;
 mod random;
@@ -27,14 +29,16 @@ mod sign;
 
 pub use account::Accounts;
 pub use ask::{
-    Answer, Ask, ClientCredentials, ClientProof, HandedOver, Introspected, Issued, Myself, Program,
-    Registered, Registering,
+    Answer, Ask, Circumstances, ClientCredentials, ClientProof, HandedOver, Introspected, Issued,
+    Myself, Program, Registered, Registering,
 };
 pub use client::{ClientAuth, ClientSettings, Clients, HandoffSettings, NewClient, WalletSettings};
 pub use error::{IssueError, StartError};
 pub use grant::Grant;
 pub use hashing::{Hashing, PasswordSettings, Verdict};
 pub use issuer::{LocalIssuer, Registration};
+pub use legacy::UnusableHash;
+pub use lockout::LockoutSettings;
 pub use master::MasterKey;
 pub use mint::Mint;
 pub use rotate::open_keyring;

@@ -7,11 +7,12 @@
 //! Promises: a target exists only in canonical form; a body that breaks off never looks complete; every wait on a peer
 //! has a deadline. This folder knows no route, token or dialect.
 //!
-//! Reading order: `target`, `host`, `arrival`, `body`, `tasks`, `outbound`, `pem`.
+//! Reading order: `target`, `host`, `arrival`, `neighbourhood`, `body`, `tasks`, `outbound`, `pem`.
 
 mod arrival;
 mod body;
 mod host;
+mod neighbourhood;
 mod outbound;
 pub mod pem;
 mod target;
@@ -21,6 +22,7 @@ mod trust;
 pub use arrival::{Arrival, Peer, Scheme};
 pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
+pub use neighbourhood::neighbourhood;
 pub use outbound::{Address, Outbound, OutboundError};
 pub use target::{Segments, Target, TargetError};
 pub use tasks::{Held, Tasks};

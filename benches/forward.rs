@@ -24,7 +24,7 @@ use tollgate::forward::{
     Forwarding, Reserved, Sending, Upstream, UpstreamSettings, UpstreamTimeouts, UpstreamTls,
     UpstreamUrl,
 };
-use tollgate::net::{Arrival, Body, Scheme, Target, Tasks};
+use tollgate::net::{Arrival, Body, Origin, Scheme, Target, Tasks};
 use tollgate::observe::RequestIds;
 use tollgate::permit::Demand;
 use tollgate::token::Timestamp;
@@ -142,7 +142,11 @@ impl Relay {
         let arrival = Arrival {
             id: self.ids.next(NOW),
             now: NOW,
-            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            origin: Origin {
+                client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                scheme: Scheme::Http,
+                path: None,
+            },
             method: request.method().clone(),
             target,
         };
@@ -152,7 +156,6 @@ impl Relay {
             forwarding: &self.forwarding,
             reserved: &self.reserved,
             client: &self.client,
-            scheme: Scheme::Http,
             worker: 0,
             body_idle: Duration::from_secs(30),
         };

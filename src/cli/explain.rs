@@ -21,7 +21,7 @@ use super::{CliError, console, input, suppose};
 use crate::config::Config;
 use crate::dialect::{Place, standard};
 use crate::gate::{Caller, Gate, Passage};
-use crate::net::{Arrival, Peer, Scheme, Target, TargetError};
+use crate::net::{Arrival, Origin, Peer, Proxies, Scheme, Target, TargetError};
 use crate::observe::{Refusal, Trail};
 use crate::route::{Destination, Route};
 use crate::server::Rehearsal;
@@ -157,7 +157,11 @@ impl Witness<'_> {
         Arrival {
             id: self.gate.ids.next(now),
             now,
-            client: Ipv4Addr::LOCALHOST.into(),
+            origin: Origin {
+                client: Ipv4Addr::LOCALHOST.into(),
+                scheme: Scheme::Https,
+                path: None,
+            },
             method: self.method.clone(),
             target: self.target.clone(),
         }
@@ -271,7 +275,7 @@ fn nobody() -> Caller {
         server_name: None,
         worker: 0,
     };
-    Caller::new(Arc::new(peer), Duration::ZERO)
+    Caller::new(Arc::new(peer), Duration::ZERO, Proxies::default())
 }
 
 /// For which requests a route is.

@@ -124,7 +124,7 @@ fn complete(headers: &mut HeaderMap, sending: &Sending<'_>) -> Result<(), Invali
     headers.insert(HOST, host.clone());
     headers.insert(X_FORWARDED_HOST, host);
     headers.insert(X_FORWARDED_FOR, sending.client.clone());
-    headers.insert(X_FORWARDED_PROTO, proto(sending.scheme));
+    headers.insert(X_FORWARDED_PROTO, proto(sending.arrival.origin.scheme));
     headers.insert(
         X_REQUEST_ID,
         HeaderValue::from_str(sending.arrival.id.text().as_str())?,

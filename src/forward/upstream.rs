@@ -18,7 +18,7 @@ use super::pool::{Lease, Pool, Sender};
 use super::request::{Forwarding, Reserved, outgoing};
 use super::response;
 use super::url::UpstreamUrl;
-use crate::net::{Arrival, Body, Scheme, Tasks, TrustError, client_config};
+use crate::net::{Arrival, Body, Tasks, TrustError, client_config};
 use crate::permit::Permit;
 use crate::settings::{FilePath, Lifetime};
 
@@ -92,8 +92,6 @@ pub struct Sending<'a> {
     pub reserved: &'a Reserved,
     /// The client's address, as the upstream is told.
     pub client: &'a HeaderValue,
-    /// How the client came.
-    pub scheme: Scheme,
     /// Which worker's connections to use.
     pub worker: usize,
     /// How long the client may send nothing.

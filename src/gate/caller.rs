@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::net::Peer;
+use crate::net::{Peer, Proxies};
 use crate::verify::Memo;
 
 /// One connection: who is there, and the token they showed last.
@@ -16,17 +16,20 @@ pub struct Caller {
     pub(super) address: HeaderValue,
     pub(super) memo: Memo,
     pub(super) body_idle: Duration,
+    pub(super) proxies: Proxies,
 }
 
 impl Caller {
-    /// A caller on a new connection, who may send nothing for this long in the middle of a body.
-    pub fn new(peer: Arc<Peer>, body_idle: Duration) -> Self {
+    /// A caller on a new connection, who may send nothing for this long in the middle of a body, and may be one of
+    /// these proxies.
+    pub fn new(peer: Arc<Peer>, body_idle: Duration, proxies: Proxies) -> Self {
         let address = written(peer.address.ip());
         Self {
             peer,
             address,
             memo: Memo::default(),
             body_idle,
+            proxies,
         }
     }
 }

@@ -67,7 +67,7 @@ impl Gate {
             Destination::Mount(mount) => {
                 let id = arrival.id.text();
                 let asker = Asker {
-                    peer_ip: arrival.client,
+                    peer_ip: arrival.origin.client,
                     now: arrival.now,
                     request_id: id.as_str(),
                     identity: passage.permit.identity(),
@@ -101,8 +101,7 @@ impl Gate {
             permit: &passage.permit,
             forwarding,
             reserved: &self.reserved,
-            client: &caller.address,
-            scheme: caller.peer.scheme,
+            client: arrival.origin.path.as_ref().unwrap_or(&caller.address),
             worker: caller.peer.worker,
             body_idle: caller.body_idle,
         }
@@ -190,10 +189,12 @@ fn arrive(
     })?;
     record.request.host = Some(Box::from(target.host().as_str()));
     record.request.path = Some(target.path_and_query().clone());
+    let origin = caller.proxies.origin(&caller.peer, request.headers());
+    record.request.client = origin.client;
     Ok(Arrival {
         id: record.request.id,
         now: record.now,
-        client: caller.peer.address.ip().to_canonical(),
+        origin,
         method: request.method().clone(),
         target,
     })

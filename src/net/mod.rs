@@ -19,7 +19,7 @@ mod target;
 mod tasks;
 mod trust;
 
-pub use arrival::{Arrival, Peer, Scheme};
+pub use arrival::{Arrival, Origin, Peer, Proxies, Scheme};
 pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
 pub use neighbourhood::neighbourhood;

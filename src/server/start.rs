@@ -11,8 +11,8 @@ use super::state::State;
 use super::{Kept, StartError, assemble};
 use crate::config::{Config, ShutdownSettings};
 use crate::gate::Caller;
-use crate::listen::{Drained, Listening, bind};
-use crate::net::{Peer, Tasks};
+use crate::listen::{Drained, Listening, TimeoutSettings, bind};
+use crate::net::{Peer, Proxies, Tasks};
 use crate::observe::Observer;
 use crate::settings::Lifetime;
 use crate::token::TimeSource;
@@ -58,16 +58,18 @@ impl Server {
         );
         let state = State::new(kept.store.clone(), Arc::clone(&issuers), time.clone());
         chores.spawn(&tasks, refresh_keys(issuers, time, tasks.clone()));
-        let patience = config
-            .listener
-            .iter()
-            .map(|(name, listener)| (name.clone(), listener.timeouts.body_idle));
-        let patience: Arc<BTreeMap<String, Lifetime>> = Arc::new(patience.collect());
+        let manners = config.listener.iter().map(|(name, listener)| {
+            let proxies = Proxies::new(&listener.trusted_proxies);
+            (name.clone(), (listener.timeouts.body_idle, proxies))
+        });
+        let manners: Arc<BTreeMap<String, (Lifetime, Proxies)>> = Arc::new(manners.collect());
         let listening = Listening::start(bound, workers, move |peer: Arc<Peer>| {
-            let body_idle = patience
-                .get(&*peer.listener)
-                .map_or(Duration::ZERO, |idle| idle.duration());
-            let (gate, caller) = (Arc::clone(&gate), Arc::new(Caller::new(peer, body_idle)));
+            let (idle, proxies) = manners.get(&*peer.listener).cloned().unwrap_or_else(|| {
+                // Every peer names the listener that accepted it.
+                (TimeoutSettings::default().body_idle, Proxies::default())
+            });
+            let caller = Caller::new(peer, idle.duration(), proxies);
+            let (gate, caller) = (Arc::clone(&gate), Arc::new(caller));
             move |request| {
                 let (gate, caller) = (Arc::clone(&gate), Arc::clone(&caller));
                 // Boxed once, as what lies between here and the socket would move it several times.

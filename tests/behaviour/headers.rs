@@ -162,6 +162,24 @@ async fn a_claim_with_a_line_break_never_becomes_a_header() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_is_believed_about_who_came_before_it() {
+    let address = "address = \"127.0.0.1:0\"\ntls";
+    let trusting = format!("trusted_proxies = [\"127.0.0.0/8\"]\n{address}");
+    let bench = Bench::changed(&[(address, &trusting)], "").await;
+    let request = bench
+        .get("/public/x")
+        .header("X-Forwarded-For", "6.6.6.6, 203.0.113.7, 127.0.0.9")
+        .header("X-Forwarded-Proto", "http");
+    assert_eq!(request.send().await.status, 200);
+    let seen = bench.upstream.only();
+    assert_eq!(
+        seen.header("x-forwarded-for"),
+        Some("203.0.113.7, 127.0.0.9, 127.0.0.1")
+    );
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+}
+
+#[tokio::test]
 async fn a_strangers_forwarded_headers_are_not_believed() {
     // HD-05
     let bench = Bench::start().await;

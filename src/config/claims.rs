@@ -100,11 +100,12 @@ impl Claim {
     }
 }
 
-/// What a mount claims: all below its path, and each of its endpoints. A route may lie below a mount, but not on an
-/// endpoint.
+/// What a mount claims: each of its endpoints, and for most dialects all below its path. A route may lie below a mount,
+/// but not on an endpoint.
 fn claims_of(config: &Config, name: &str, mount: &MountSettings) -> Vec<Claim> {
     let dialect = mount.dialect(&config.mount_url(mount));
-    let below = std::iter::once(format!("{}/**", mount.prefix()));
+    let all = dialect.owns_all_below();
+    let below = all.then(|| format!("{}/**", mount.prefix())).into_iter();
     let endpoints = dialect
         .endpoints()
         .iter()

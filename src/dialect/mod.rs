@@ -9,27 +9,36 @@
 //! Promises: no other folder knows an API by name; a dialect waits for nothing and keeps nothing; no answer repeats a
 //! value that a client sent, other than the path.
 //!
-//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `refresh`, `settings`, `mount`. A new dialect is one file,
-//! one word of [`Speak`], and its line in [`DIALECTS`].
+//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `nexudus`, `hubler`, `address`, `speak`,
+//! `refresh`, `settings`, `mount`. A new dialect is one file, one word of [`Speak`], and its line in [`DIALECTS`].
 
+mod address;
 mod form;
+mod hubler;
 mod mount;
+mod nexudus;
 mod nexushub;
 mod oauth2;
 mod refresh;
 mod settings;
+mod speak;
 mod speech;
 pub mod standard;
 
 #[cfg(test)]
 mod testing;
 
+pub use address::{HeaderWord, Identifier, MountPath};
 pub use mount::{Asker, Mount, Served};
 pub use refresh::RefreshSettings;
-pub use settings::{
-    Identifier, KeySettings, LimitSettings, MountPath, MountSettings, Speak, TokenSettings,
-};
+pub use settings::{KeySettings, LimitSettings, Me, MountSettings, TokenSettings};
+pub use speak::Speak;
 pub use speech::{Asked, Dialect, Endpoint, Malformed, Place, Spot};
 
 /// Every dialect there is, by the word that chooses it.
-pub const DIALECTS: [Speak; 2] = [Speak::Oauth2, Speak::Nexushub];
+pub const DIALECTS: [Speak; 4] = [
+    Speak::Oauth2,
+    Speak::Nexushub,
+    Speak::Nexudus,
+    Speak::Hubler,
+];

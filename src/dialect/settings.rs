@@ -1,14 +1,15 @@
 //! A mount as the operator writes it: `[dialect.NAME]`.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::{Dialect, RefreshSettings, nexushub, oauth2};
+use super::{
+    Dialect, HeaderWord, Identifier, MountPath, RefreshSettings, Speak, hubler, nexudus, nexushub,
+    oauth2,
+};
 use crate::issue::Registration;
 use crate::permit::Allowance;
 use crate::settings::Lifetime;
@@ -23,7 +24,8 @@ pub struct MountSettings {
     /// The hosts it answers for. Default: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// The path its endpoints lie below. Default: "/oauth" for oauth2, "/" for the others.
+    /// The path its endpoints lie below. Default: "/oauth" for oauth2, "/" for nexushub, "/api" for nexudus,
+    /// "/public-api/auth" for hubler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<MountPath>,
     /// The issuer identifier of its tokens. Default: `server.public_url` and the path.
@@ -47,19 +49,33 @@ pub struct MountSettings {
     /// Whether to repeat the spelling mistakes of the API's original, for clients that compare bodies. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict_typos: Option<bool>,
-}
-
-/// Whose words a mount speaks.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Speak {
-    /// OAuth 2.0 (RFC 6749), with metadata (RFC 8414) and keys (RFC 7517).
-    #[default]
-    Oauth2,
-    /// The API of NexusHub.
-    Nexushub,
+    /// Whether a program that got its refresh token without giving a name may leave it out again. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_default_client: Option<bool>,
+    /// Who answers `GET /auth/me`. Default: "proxied".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub me: Option<Me>,
+    /// Whether an unknown account is refused like a wrong secret. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hide_accounts: Option<bool>,
+    /// Whether a field that is not part of the API is refused. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    /// The word in `status` that comes with a token. Default: "success".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Whether to say beside a token how many seconds it lives. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<bool>,
+    /// Whether failures of our own are answered with 500 where the API has 400. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_errors: Option<bool>,
+    /// Whether the fields may come as a form too. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forms: Option<bool>,
+    /// One more header in which its tokens may travel, alone. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_header: Option<HeaderWord>,
 }
 
 /// The tokens of a mount.
@@ -69,6 +85,17 @@ pub struct TokenSettings {
     /// How long an access token lives. Default: "10m" for oauth2, else as the API has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Lifetime>,
+}
+
+/// Who answers a question for the account of a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Me {
+    /// The upstream, by a route like any other.
+    #[default]
+    Proxied,
+    /// The mount, from what it knows of the account.
+    BuiltIn,
 }
 
 /// The signing keys of a mount.
@@ -105,6 +132,15 @@ impl MountSettings {
             register: None,
             limit: None,
             strict_typos: None,
+            refresh_default_client: None,
+            me: None,
+            hide_accounts: None,
+            strict: None,
+            status: None,
+            expires_in: None,
+            server_errors: None,
+            forms: None,
+            token_header: None,
         }
     }
 
@@ -126,6 +162,8 @@ impl MountSettings {
         let build = match self.speak {
             Speak::Oauth2 => oauth2::build,
             Speak::Nexushub => nexushub::build,
+            Speak::Nexudus => nexudus::build,
+            Speak::Hubler => hubler::build,
         };
         build(self, url)
     }
@@ -137,12 +175,21 @@ impl MountSettings {
             ("strict_typos", self.strict_typos.is_some()),
             ("keys.algorithm", self.keys.algorithm.is_some()),
             ("refresh", self.refresh != RefreshSettings::default()),
+            (
+                "refresh_default_client",
+                self.refresh_default_client.is_some(),
+            ),
+            ("me", self.me.is_some()),
+            ("hide_accounts", self.hide_accounts.is_some()),
+            ("strict", self.strict.is_some()),
+            ("status", self.status.is_some()),
+            ("expires_in", self.expires_in.is_some()),
+            ("server_errors", self.server_errors.is_some()),
+            ("forms", self.forms.is_some()),
+            ("token_header", self.token_header.is_some()),
         ];
-        let is_misplaced = |key: &str| set.iter().any(|(name, is_set)| *name == key && *is_set);
-        let foreign = self.speak.foreign_keys().iter();
-        foreign
-            .copied()
-            .filter(|(key, _)| is_misplaced(key))
+        let set = set.into_iter().filter(|(_, is_set)| *is_set);
+        set.filter_map(|(key, _)| Some((key, self.speak.foreign(key)?)))
             .collect()
     }
 }
@@ -150,45 +197,6 @@ impl MountSettings {
 impl Default for MountSettings {
     fn default() -> Self {
         Self::speaking(Speak::default())
-    }
-}
-
-impl Speak {
-    /// The word in the operator's file.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Oauth2 => "oauth2",
-            Self::Nexushub => "nexushub",
-        }
-    }
-
-    const fn usual_prefix(self) -> &'static str {
-        match self {
-            Self::Oauth2 => "/oauth",
-            Self::Nexushub => "",
-        }
-    }
-
-    const fn foreign_keys(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Oauth2 => &[
-                (
-                    "register",
-                    "oauth2 has no accounts: clients are made in the file or by `tollgate client add`",
-                ),
-                ("strict_typos", "oauth2 has no spelling mistakes to repeat"),
-            ],
-            Self::Nexushub => &[
-                (
-                    "keys.algorithm",
-                    "tokens of this API are always signed with RS256",
-                ),
-                (
-                    "refresh",
-                    "refresh tokens of this API stay the same and do not expire",
-                ),
-            ],
-        }
     }
 }
 
@@ -211,97 +219,6 @@ impl LimitSettings {
     }
 }
 
-/// The path a mount lies at: `"/oauth"`, or `"/"`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(into = "String")]
-pub struct MountPath(#[serde(deserialize_with = "mount_path")] String);
-
-impl MountPath {
-    /// Reads a path; the error is what to write instead.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let help = || {
-            "write a path such as \"/oauth\": letters, digits, - and _ between slashes".to_owned()
-        };
-        let prefix = text.strip_suffix('/').unwrap_or(text);
-        if text.is_empty() {
-            return Err(help());
-        }
-        if prefix.is_empty() {
-            return Ok(Self(String::new()));
-        }
-        let segments = prefix.strip_prefix('/').ok_or_else(help)?;
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let is_good =
-            |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(fits);
-        if !segments.split('/').all(is_good) {
-            return Err(help());
-        }
-        Ok(Self(prefix.to_owned()))
-    }
-
-    /// The path without a slash at the end; that of the root is empty.
-    pub fn prefix(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<MountPath> for String {
-    fn from(path: MountPath) -> Self {
-        path.to_string()
-    }
-}
-
-impl fmt::Display for MountPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "/" } else { &self.0 })
-    }
-}
-
-/// An issuer identifier: an `https` URL without query or fragment (RFC 8414 §2). On the own machine `http` will do.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub struct Identifier(#[serde(deserialize_with = "identifier")] String);
-
-impl Identifier {
-    /// Reads an identifier; the error is what to write instead.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let help = || {
-            "write an https URL without query and fragment, for example \"https://id.example.com\""
-                .to_owned()
-        };
-        let url = url::Url::parse(text).map_err(|_| help())?;
-        let is_near = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_near);
-        let is_bare = url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        if is_safe && is_bare {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(help())
-        }
-    }
-
-    /// The identifier, byte for byte as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-// These read inside the newtype and not through `try_from`, so that a mistake is reported at the value.
-
-fn mount_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let path = MountPath::parse(&text).map_err(D::Error::custom)?;
-    Ok(path.0)
-}
-
-fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let identifier = Identifier::parse(&text).map_err(D::Error::custom)?;
-    Ok(identifier.0)
-}
-
 /// The lifetime that was set, or the dialect's own.
 pub(super) fn lifetime(tokens: &TokenSettings, usual: Duration) -> Duration {
     tokens.access.map_or(usual, Lifetime::duration)
@@ -314,43 +231,6 @@ mod tests {
     use super::*;
     use crate::dialect::DIALECTS;
     use crate::settings::{Document, Place};
-
-    #[test]
-    fn a_mount_path_has_one_spelling() {
-        for (text, prefix, shown) in [
-            ("/", "", "/"),
-            ("/oauth/", "/oauth", "/oauth"),
-            ("/a/b-2", "/a/b-2", "/a/b-2"),
-        ] {
-            let path = MountPath::parse(text).unwrap();
-            assert_eq!((path.prefix(), path.to_string().as_str()), (prefix, shown));
-        }
-        for text in [
-            "", "oauth", "//", "/a//b", "/a/../b", "/a b", "/{id}", "/**", "/a%2f",
-        ] {
-            MountPath::parse(text).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn m01_an_issuer_identifier_is_https_without_query_and_fragment() {
-        for text in [
-            "https://id.example.com",
-            "https://a.test/oauth",
-            "http://localhost:8080/oauth",
-        ] {
-            assert_eq!(Identifier::parse(text).unwrap().as_str(), text);
-        }
-        for text in [
-            "http://id.example.com",
-            "https://a.test/?q",
-            "https://a.test/#f",
-            "https://u@a.test/",
-            "id",
-        ] {
-            Identifier::parse(text).unwrap_err();
-        }
-    }
 
     #[test]
     fn a_key_of_another_dialect_is_named_with_its_reason() {

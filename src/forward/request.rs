@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::upstream::Sending;
 use crate::net::{Body, Scheme};
 use crate::permit::Permit;
+use crate::token::Carriers;
 use crate::verify::ClaimId;
 
 /// How a route passes requests on.
@@ -28,7 +29,7 @@ pub struct ForwardSettings {
     pub identity: BTreeMap<String, String>,
 }
 
-/// What becomes of the client's `Authorization` field.
+/// What becomes of the client's token: of `Authorization`, and of wherever else it may travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenHandling {
@@ -46,6 +47,8 @@ pub struct Forwarding {
     pub strip_prefix: Option<Box<str>>,
     /// Whether the upstream gets to see the client's token.
     pub token: TokenHandling,
+    /// Where that may be.
+    pub carriers: Carriers,
     /// The fields set from the token.
     pub identity: Box<[IdentityHeader]>,
     /// The largest body, in bytes.
@@ -115,6 +118,9 @@ fn filter(headers: &mut HeaderMap, sending: &Sending<'_>) {
     });
     if sending.forwarding.token == TokenHandling::Drop {
         headers.remove(AUTHORIZATION);
+        if let Some(name) = &sending.forwarding.carriers.header {
+            headers.remove(name);
+        }
     }
 }
 

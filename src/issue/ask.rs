@@ -178,6 +178,8 @@ pub enum Program {
     Known(ClientCredentials),
     /// One that goes by a name nobody checks.
     Named(String),
+    /// One that says no name: it must be the one that had none when it got the token.
+    Unnamed,
 }
 
 /// What a client says of itself when it registers (RFC 7591 §2).
@@ -311,4 +313,6 @@ pub struct Myself {
     pub title: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether its owner must choose another password before getting more tokens.
+    pub must_reset: bool,
 }

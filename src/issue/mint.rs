@@ -254,7 +254,12 @@ fn who(ask: &Ask) -> Who {
         Ask::Account { account, .. } => Who::Name(account.clone()),
         Ask::RegisterClient(said) => Who::Client(said.title.clone().unwrap_or_default()),
         Ask::Login { key, .. } => Who::Bearer(Digest::of(key.as_bytes())),
-        Ask::Renew { refresh_token } => Who::Bearer(Digest::of(refresh_token.reveal().as_bytes())),
+        Ask::Renew { refresh_token }
+        | Ask::Refresh {
+            by: Program::Unnamed,
+            refresh_token,
+            ..
+        } => Who::Bearer(Digest::of(refresh_token.reveal().as_bytes())),
         Ask::Register { name, .. } | Ask::RecoverKey { name, .. } | Ask::Password { name, .. } => {
             Who::Name(name.clone())
         }

@@ -77,6 +77,7 @@ impl RequiredClaim {
             _ => false,
         };
         match identity.claim(self.claim).map(|claim| &claim.json) {
+            Some(value) if self.values.is_empty() => !value.is_null(),
             Some(serde_json::Value::Array(values)) => values.iter().any(fits),
             Some(value) => fits(value),
             None => false,

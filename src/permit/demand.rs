@@ -14,7 +14,8 @@ use crate::verify::ClaimId;
 pub struct RequireSettings {
     /// Scope tokens that must all be held, separated by spaces.
     pub scope: Option<Scope>,
-    /// Claims that must have one of the values listed; a claim that is a list must hold one of them.
+    /// Claims that must have one of the values listed; a claim that is a list must hold one of them. No value listed: the
+    /// claim must be there.
     pub claims: BTreeMap<String, Vec<String>>,
 }
 
@@ -43,7 +44,7 @@ pub struct Terms {
 pub struct RequiredClaim {
     /// The claim.
     pub claim: ClaimId,
-    /// The values that will do.
+    /// The values that will do; if none is listed, any will.
     pub values: Box<[String]>,
 }
 

@@ -153,7 +153,10 @@ impl Planner<'_> {
         let issuers = self.config.issuers_of(settings);
         let voice = self.voice(settings, &issuers);
         let demand = self.demand(settings);
-        let forwarding = self.forwarding(name, settings)?;
+        let carriers = voice
+            .as_ref()
+            .map_or_else(Carriers::default, |voice| voice.profile().carriers.clone());
+        let forwarding = self.forwarding(name, settings, carriers.clone())?;
         let upstream =
             self.upstreams
                 .get(&settings.upstream)
@@ -170,9 +173,7 @@ impl Planner<'_> {
             },
             accepts: Accepted {
                 issuers: self.issuers.set(issuers.iter().copied())?,
-                carriers: voice
-                    .as_ref()
-                    .map_or_else(Carriers::default, |voice| voice.profile().carriers),
+                carriers,
                 subject_needed: settings
                     .forward
                     .identity
@@ -217,6 +218,7 @@ impl Planner<'_> {
         &mut self,
         route: &str,
         settings: &RouteSettings,
+        carriers: Carriers,
     ) -> Result<Forwarding, StartError> {
         let forward = &settings.forward;
         let mut identity = Vec::new();
@@ -238,6 +240,7 @@ impl Planner<'_> {
                 .as_deref()
                 .map(|prefix| Box::from(prefix.trim_end_matches('/'))),
             token: forward.token,
+            carriers,
             body_limit: settings.body_limit.map(ByteSize::get),
         })
     }
@@ -260,7 +263,7 @@ impl Planner<'_> {
             .map_err(broken)?;
         let guarded = Accepted {
             issuers: self.issuers.set(std::iter::once(&*mount.name))?,
-            carriers: mount.dialect().profile().carriers,
+            carriers: mount.dialect().profile().carriers.clone(),
             subject_needed: true,
         };
         let route = |path: String, demand: Demand, accepts: Accepted| {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -137,12 +138,12 @@ impl Rotation {
 }
 
 /// Where a token may travel. `Authorization: Bearer` (RFC 6750 §2.1) is always read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carriers {
     /// `Authorization` with the token alone, without the word `Bearer`.
     pub bare_authorization: bool,
-    /// A header of this name, in lower case, with the token alone.
-    pub header: Option<&'static str>,
+    /// A header of this name, with the token alone.
+    pub header: Option<HeaderName>,
     /// A query parameter of this name, on a request to upgrade to a WebSocket only: a browser can set nothing else.
     pub query: Option<&'static str>,
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 
 use super::{VerifyError, jwt};
 use crate::token::Carriers;
@@ -28,21 +28,49 @@ impl fmt::Debug for Presented<'_> {
 
 /// Finds the credential of a request, if it has one.
 ///
-/// A request with several `Authorization` headers is refused, whatever they hold. The scheme is matched without regard
-/// to case (RFC 9110 §11.1). Another scheme than `Bearer` is no token of ours: it counts as none.
-pub(super) fn find(
-    headers: &HeaderMap,
-    carriers: Carriers,
-) -> Result<Option<Presented<'_>>, VerifyError> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+/// A request with several credentials is refused, whatever they hold; the same token in two places is one.
+pub(super) fn find<'a>(
+    headers: &'a HeaderMap,
+    carriers: &Carriers,
+) -> Result<Option<Presented<'a>>, VerifyError> {
+    let authorization = one(headers, &AUTHORIZATION)?;
+    let found = match authorization {
+        Some(value) => of_authorization(value, carriers)?,
+        None => None,
+    };
+    let Some(header) = &carriers.header else {
+        return Ok(found);
+    };
+    let Some(token) = one(headers, header)? else {
+        return Ok(found);
+    };
+    match (authorization, found) {
+        (None, _) => read(token.trim_matches(' ')).map(Some),
+        (Some(_), Some(first)) if first.token() == token => Ok(Some(first)),
+        (Some(_), _) => Err(VerifyError::TwoCredentials),
+    }
+}
+
+/// The value of a header that may stand there once.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, VerifyError> {
+    let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
         return Err(VerifyError::TwoCredentials);
     }
-    let value = std::str::from_utf8(value.as_bytes())
-        .map_err(|_| VerifyError::Malformed("characters outside ASCII"))?;
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(Some)
+        .map_err(|_| VerifyError::Malformed("characters outside ASCII"))
+}
+
+/// The scheme is matched without regard to case (RFC 9110 §11.1). Another scheme than `Bearer` is no token of ours: it
+/// counts as none.
+fn of_authorization<'a>(
+    value: &'a str,
+    carriers: &Carriers,
+) -> Result<Option<Presented<'a>>, VerifyError> {
     let token = match value.split_once(' ') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim_matches(' '),
         None if value.eq_ignore_ascii_case("bearer") => "",
@@ -96,7 +124,7 @@ mod tests {
         pairs.map(|value| (AUTHORIZATION, value)).collect()
     }
 
-    fn token(value: &'static str, carriers: Carriers) -> Result<Option<String>, VerifyError> {
+    fn token(value: &'static str, carriers: &Carriers) -> Result<Option<String>, VerifyError> {
         let headers = headers(&[value]);
         let found = find(&headers, carriers)?;
         found.map_or(Ok(()), |presented| check(presented.token()))?;
@@ -106,23 +134,23 @@ mod tests {
     #[test]
     fn a_bearer_token_is_found_whatever_the_case_of_the_scheme() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
-            assert_eq!(token(value, STRICT).unwrap().unwrap(), "a.b.c");
+            assert_eq!(token(value, &STRICT).unwrap().unwrap(), "a.b.c");
         }
-        assert_eq!(token("a.b.c", BARE).unwrap().unwrap(), "a.b.c");
-        assert!(find(&HeaderMap::new(), STRICT).unwrap().is_none());
+        assert_eq!(token("a.b.c", &BARE).unwrap().unwrap(), "a.b.c");
+        assert!(find(&HeaderMap::new(), &STRICT).unwrap().is_none());
     }
 
     #[test]
     fn two_authorization_headers_are_two_credentials() {
         let headers = headers(&["Bearer a", "Bearer a"]);
-        let found = find(&headers, STRICT);
+        let found = find(&headers, &STRICT);
         assert!(matches!(found, Err(VerifyError::TwoCredentials)));
     }
 
     #[test]
     fn another_scheme_is_no_token_and_a_broken_token_is_a_bad_one() {
         for value in ["Basic YTpi", "a.b.c", "DPoP a.b.c"] {
-            assert!(token(value, STRICT).unwrap().is_none(), "{value}");
+            assert!(token(value, &STRICT).unwrap().is_none(), "{value}");
         }
         for value in [
             "Bearer",
@@ -131,8 +159,40 @@ mod tests {
             "Bearer a,b",
             "Bearer \"a\"",
         ] {
-            let found = token(value, STRICT);
+            let found = token(value, &STRICT);
             assert!(matches!(found, Err(VerifyError::Malformed(_))), "{value}");
         }
+    }
+
+    /// X-1, NX-17: the same token twice is one credential, and two different ones are refused.
+    #[test]
+    fn a_header_of_its_own_may_carry_the_token_too() {
+        let carriers = Carriers {
+            header: Some(HeaderName::from_static("x-token")),
+            ..STRICT
+        };
+        let found = |fields: &[(&'static str, &'static str)]| {
+            let pairs = fields.iter().map(|(name, value)| {
+                let name = HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            });
+            let headers: HeaderMap = pairs.collect();
+            let found = find(&headers, &carriers)?;
+            Ok(found.map(|presented| presented.token().to_owned()))
+        };
+        let alone = found(&[("x-token", "a.b.c ")]);
+        assert_eq!(alone.unwrap().unwrap(), "a.b.c");
+        let twice = found(&[("authorization", "bearer a"), ("x-token", "a")]);
+        assert_eq!(twice.unwrap().unwrap(), "a");
+        for fields in [
+            [("authorization", "Bearer a"), ("x-token", "b")],
+            [("authorization", "Basic YTpi"), ("x-token", "b")],
+            [("x-token", "a"), ("x-token", "a")],
+        ] {
+            let refused: Result<_, VerifyError> = found(&fields);
+            assert!(matches!(refused, Err(VerifyError::TwoCredentials)));
+        }
+        let empty = found(&[("x-token", " ")]);
+        assert!(matches!(empty, Err(VerifyError::Malformed("empty"))));
     }
 }

@@ -38,7 +38,7 @@ pub(super) enum Shape {
     /// A remote issuer's: RFC 9068, read generously: `scope` or `scp`, `client_id` or `azp`.
     Remote,
     /// Our own, in the shape of a profile.
-    Own(Profile),
+    Own(Box<Profile>),
     /// The answer of an introspection endpoint (RFC 7662 §2.2).
     Introspected,
 }

@@ -84,7 +84,7 @@ impl Verifier {
         now: Timestamp,
         trail: &mut Trail,
     ) -> Result<Option<Arc<Identity>>, VerifyError> {
-        let Some(presented) = carrier::find(headers, route.carriers)? else {
+        let Some(presented) = carrier::find(headers, &route.carriers)? else {
             return Ok(None);
         };
         let sought = Sought {

@@ -47,7 +47,7 @@ impl LocalIssuer {
                 },
                 // One clock made the token and reads it.
                 clock_skew: Duration::ZERO,
-                shape: Shape::Own(local.profile.clone()),
+                shape: Shape::Own(Box::new(local.profile.clone())),
             },
             profile: local.profile,
             keyring: local.keyring,

@@ -35,6 +35,8 @@ pub(crate) fn certificate_of_the_gateway() -> &'static Certificate {
         "b.test",
         "auth.hub.test",
         "api.hub.test",
+        "spaces.test",
+        "crew.test",
         "localhost",
     ];
     CERTIFICATE.get_or_init(|| authority().certify(&names))

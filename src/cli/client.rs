@@ -73,13 +73,20 @@ pub(super) fn obey(global: &Global, command: ClientCommand) -> Result<(), CliErr
         ClientCommand::RotateSecret { name, overlap } => {
             let rotated = clients.rotate_secret(&name, overlap.duration(), desk.now);
             let secret = desk.wait(rotated)?.ok_or_else(|| unknown(&desk, &name))?;
+            if overlap.duration().is_zero() {
+                // A secret that is cut off at once is one that somebody else has.
+                end(&desk, &name)?;
+            }
             show(&name, &secret);
             Ok(())
         }
         ClientCommand::Disable { name } => set(global, &desk, &name, Status::Disabled),
         ClientCommand::Enable { name } => set(global, &desk, &name, Status::Active),
         ClientCommand::Remove { name } => {
-            let gone = desk.wait(desk.kept.store.remove_client(&name))?;
+            let gone = desk.wait(clients.remove(&name))?;
+            if gone {
+                end(&desk, &name)?;
+            }
             done(gone, global, &desk, &name, "removed")
         }
     }
@@ -95,7 +102,19 @@ fn show(name: &str, secret: &Secret) {
 
 fn set(global: &Global, desk: &Desk, name: &str, status: Status) -> Result<(), CliError> {
     let changed = desk.wait(desk.kept.clients.set_status(name, status))?;
+    if changed && status == Status::Disabled {
+        end(desk, name)?;
+    }
     done(changed, global, desk, name, word(status))
+}
+
+/// Ends the sessions of a client, at every token service, and takes its tokens back.
+fn end(desk: &Desk, name: &str) -> Result<(), CliError> {
+    for mount in desk.kept.mounts.values() {
+        let ended = desk.kept.mint.end_client(name, mount.issuer(), desk.now);
+        desk.wait(ended)?;
+    }
+    Ok(())
 }
 
 fn done(

@@ -11,9 +11,10 @@ use super::demo::DemoOptions;
 use super::dev::DevOptions;
 use super::key::KeyCommand;
 use super::route::RouteCommand;
+use super::session::SessionCommand;
 use super::token::TokenCommand;
 use super::user::UserCommand;
-use super::{CliError, check, client, console, demo, dev, key, route, token, user};
+use super::{CliError, check, client, console, demo, dev, key, route, session, token, user};
 
 /// A reverse-proxy authentication gateway: TLS in, tokens issued, tokens checked, requests forwarded.
 #[derive(Debug, Parser)]
@@ -65,7 +66,10 @@ enum Command {
     /// People who may ask for tokens
     #[command(subcommand)]
     User(UserCommand),
-    /// Mint, inspect and verify tokens
+    /// Who is logged in
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Mint, fetch, inspect, verify and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
     /// The keys that sign tokens
@@ -104,6 +108,7 @@ impl Command {
             Self::Dev(options) => dev::dev(global, &options),
             Self::Client(command) => client::obey(global, command),
             Self::User(command) => user::obey(global, command),
+            Self::Session(command) => session::obey(global, command),
             Self::Token(command) => token::obey(global, command),
             Self::Key(command) => key::obey(global, command),
             Self::Route(command) => route::obey(global, command),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::call::CallError;
 use crate::issue::IssueError;
+use crate::net::OutboundError;
 use crate::server::StartError;
 use crate::settings::Report;
 use crate::store::StoreError;
@@ -72,6 +73,9 @@ pub(super) enum CliError {
     /// The log cannot be set up.
     #[error("start the log: {0}")]
     Log(String),
+    /// A token endpoint does not answer.
+    #[error("ask the token endpoint")]
+    Endpoint(#[from] OutboundError),
     /// A request of the tour has no reply.
     #[error("take the tour")]
     Tour(#[from] CallError),

@@ -6,7 +6,8 @@
 //! | `check` | `check` | what is wrong with the configuration, all at once |
 //! | `demo`, `dev` | `demo`, `dev` | a gateway with nothing to configure, with a tour and without |
 //! | `client`, `user`, `key` | `client`, `user`, `key` | who may ask for tokens, and who signs them |
-//! | `token` | `token` | mint one, look into one, verify some |
+//! | `session` | `session` | who is logged in, and who no longer is |
+//! | `token` | `token`, `fetch` | mint one, fetch one, look into one, verify some, take one back |
 //! | `route` | `route`, `explain` | where a request would go, and why |
 //!
 //! Promises: a secret is never an argument and never an answer's by-product: it comes from standard input or a file, or
@@ -30,11 +31,13 @@ mod dev;
 mod echo;
 mod error;
 mod explain;
+mod fetch;
 mod folder;
 mod input;
 mod key;
 mod route;
 mod run;
+mod session;
 mod suppose;
 mod token;
 mod tour;

@@ -1,4 +1,4 @@
-//! `tollgate token`: mint one, look into one, verify some.
+//! `tollgate token`: mint one, fetch one, look into one, verify some, take one back.
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::command::Global;
 use super::desk::Desk;
+use super::fetch::{FetchOptions, fetch};
 use super::{CliError, console, input};
 use crate::issue::{Bearer, sign_by_hand};
 use crate::observe::Refusal;
@@ -17,11 +18,22 @@ use crate::settings::Lifetime;
 use crate::token::{Algorithm, Scope, Secret};
 use crate::verify::{self, KeySet};
 
-/// Mint, inspect and verify tokens.
+/// Mint, fetch, inspect, verify and revoke tokens.
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Mint an access token: the bare token goes to standard output, what it is to standard error
     Mint(MintOptions),
+    /// Fetch an access token for a client from a token endpoint; the bare token goes to standard output
+    Fetch(FetchOptions),
+    /// Take a token back: reads it from standard input; the session it belongs to ends with it
+    Revoke {
+        /// Take back the token of this `jti` instead, and no other
+        #[arg(long, value_name = "JTI")]
+        id: Option<String>,
+        /// The token service: the name of its `[dialect.NAME]`; may be left out if there is only one
+        #[arg(long)]
+        mount: Option<String>,
+    },
     /// Show what a token says; reads it from standard input and verifies nothing
     Inspect,
     /// Verify signatures: reads one token per line from standard input and answers each with `valid` or why not
@@ -68,6 +80,8 @@ pub(super) fn obey(global: &Global, command: TokenCommand) -> Result<(), CliErro
             let token = mint(global, &Desk::open(global)?, &options)?;
             console::answer(token.reveal())
         }
+        TokenCommand::Fetch(options) => fetch(global, &options),
+        TokenCommand::Revoke { id, mount } => revoke(global, id.as_deref(), mount.as_deref()),
         TokenCommand::Inspect => inspect(global),
         TokenCommand::Verify {
             key,
@@ -117,6 +131,26 @@ pub(super) fn mint(
         desk.now.plus(issuer.profile.access_lifetime),
     ));
     Ok(token)
+}
+
+/// Takes back the token of a `jti`, or the one on standard input.
+fn revoke(global: &Global, id: Option<&str>, mount: Option<&str>) -> Result<(), CliError> {
+    let desk = Desk::open(global)?;
+    let (mint, issuer) = (&desk.kept.mint, desk.issuer(mount)?);
+    if let Some(id) = id {
+        desk.wait(mint.revoke_id(id, issuer, desk.now))?;
+    } else {
+        let token = input::secret("token", None)?;
+        if !desk.wait(mint.revoke_token(&token, issuer, desk.now))? {
+            console::note(format_args!(
+                "error: {} has issued no such token, or its session is forgotten",
+                issuer.name
+            ));
+            return Err(CliError::No);
+        }
+    }
+    global.note("revoked");
+    Ok(())
 }
 
 /// The keys in a file.

@@ -102,11 +102,9 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
                 .kept
                 .accounts
                 .set_password(&issuer.name, &who.name, password);
-            who.done(
-                desk.wait(changed)?,
-                global,
-                "password changed, refresh tokens void",
-            )
+            let changed = desk.wait(changed)?;
+            who.end(&desk, issuer)?;
+            who.done(changed, global, "password changed, sessions ended")
         }
         UserCommand::Scope { who, scope } => {
             let issuer = who.issuer(&desk)?;
@@ -120,7 +118,9 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
         UserCommand::ResetRefresh { who } => {
             let issuer = who.issuer(&desk)?;
             let changed = desk.kept.accounts.revoke(&issuer.name, &who.name);
-            who.done(desk.wait(changed)?, global, "refresh tokens void")
+            let changed = desk.wait(changed)?;
+            who.end(&desk, issuer)?;
+            who.done(changed, global, "refresh tokens void, sessions ended")
         }
         UserCommand::Disable { who } => set(global, &desk, &who, Status::Disabled),
         UserCommand::Enable { who } => set(global, &desk, &who, Status::Active),
@@ -130,6 +130,12 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
 impl Who {
     fn issuer<'a>(&self, desk: &'a Desk) -> Result<&'a LocalIssuer, CliError> {
         desk.issuer(self.mount.as_deref())
+    }
+
+    /// Ends their sessions and takes their tokens back.
+    fn end(&self, desk: &Desk, issuer: &LocalIssuer) -> Result<(), CliError> {
+        desk.wait(desk.kept.mint.end_account(&self.name, issuer, desk.now))?;
+        Ok(())
     }
 
     fn done(&self, changed: bool, global: &Global, what: &str) -> Result<(), CliError> {
@@ -176,7 +182,11 @@ fn set(global: &Global, desk: &Desk, who: &Who, status: Status) -> Result<(), Cl
         .kept
         .accounts
         .set_status(&issuer.name, &who.name, status);
-    who.done(desk.wait(changed)?, global, word(status))
+    let changed = desk.wait(changed)?;
+    if status == Status::Disabled {
+        who.end(desk, issuer)?;
+    }
+    who.done(changed, global, word(status))
 }
 
 fn list(desk: &Desk, mount: Option<&str>, as_json: bool) -> Result<(), CliError> {

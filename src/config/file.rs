@@ -14,7 +14,7 @@ use crate::observe::TelemetrySettings;
 use crate::route::RouteSettings;
 use crate::settings::{FilePath, Lifetime, SecretSource};
 use crate::store::StoreSettings;
-use crate::verify::{CacheSettings, IssuerSettings};
+use crate::verify::{CacheSettings, ClusterSettings, IssuerSettings};
 
 /// Tollgate's configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub passwords: PasswordSettings,
     /// What must survive a restart.
     pub store: StoreSettings,
+    /// Several processes with one store.
+    pub cluster: ClusterSettings,
     /// What is remembered of tokens that were verified.
     pub cache: CacheSettings,
     /// What operators see of the program at work.

@@ -19,6 +19,12 @@ impl Check<'_> {
                 self.problems.extend(issuer.check(&path));
             }
         }
+        for (name, client) in &self.config.client {
+            let path = Dotted::from("client").key(name);
+            if self.is_whole(&path) {
+                self.problems.extend(client.check(&path));
+            }
+        }
         for (name, mount) in &self.config.dialect {
             let path = Dotted::from("dialect").key(name);
             for (key, reason) in mount.misplaced() {

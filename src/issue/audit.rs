@@ -4,6 +4,7 @@
 //! could be found for is named by its digest.
 
 use super::IssueError;
+use crate::store::{Ending, Revocation, Revoked, Session, SessionId};
 use crate::token::{Algorithm, Digest, Scope};
 
 /// Who is asking, as the audit log names them.
@@ -15,13 +16,16 @@ pub(super) enum Who {
     Name(String),
     /// Somebody with a key or a token that may be anybody's.
     Bearer(Digest),
+    /// Whoever holds the tokens of a session.
+    Session(SessionId),
 }
 
 impl Who {
     fn words(&self) -> String {
         match self {
-            Self::Client(text) | Self::Name(text) => text.chars().take(LONGEST).collect(),
+            Self::Client(text) | Self::Name(text) => short(text),
             Self::Bearer(digest) => digest.fingerprint().to_string(),
+            Self::Session(id) => id.to_string(),
         }
     }
 
@@ -30,6 +34,7 @@ impl Who {
             Self::Client(_) => "client",
             Self::Name(_) => "account",
             Self::Bearer(_) => "digest",
+            Self::Session(_) => "session",
         }
     }
 }
@@ -69,6 +74,115 @@ pub(super) fn refused(mount: &str, asked: &str, who: &Who, reason: &IssueError) 
     );
 }
 
+pub(super) fn session_opened(session: &Session, grant: &str) {
+    tracing::info!(
+        target: TARGET,
+        event = "session.opened",
+        mount = session.realm,
+        grant,
+        session = %session.id,
+        root = %session.root,
+        subject = session.subject,
+        client = short(&session.client),
+        scope = session.scope.as_str(),
+        "session opened"
+    );
+}
+
+/// A spent refresh token was answered with the successor that had been given for it before.
+pub(super) fn session_answered_again(session: &Session, window: &str) {
+    tracing::info!(
+        target: TARGET,
+        event = "session.answered_again",
+        mount = session.realm,
+        session = %session.id,
+        client = short(&session.client),
+        generation = session.generation,
+        window,
+        "the same successor given again"
+    );
+}
+
+pub(super) fn session_replayed(session: &Session, presented: u32, ends: bool) {
+    tracing::warn!(
+        target: TARGET,
+        event = "session.replayed",
+        mount = session.realm,
+        session = %session.id,
+        subject = session.subject,
+        client = short(&session.client),
+        generation = session.generation,
+        presented,
+        session_ends = ends,
+        "a spent refresh token came back"
+    );
+}
+
+pub(super) fn session_refused(session: &Session, reason: &str) {
+    tracing::warn!(
+        target: TARGET,
+        event = "session.refused",
+        mount = session.realm,
+        session = %session.id,
+        subject = session.subject,
+        client = short(&session.client),
+        reason,
+        "a token of this session refused"
+    );
+}
+
+pub(super) fn session_ended(mount: &str, root: SessionId, why: Ending) {
+    let reason = match why {
+        Ending::Revoked => "revoked",
+        Ending::Replayed => "replayed",
+        Ending::Superseded => "superseded",
+        Ending::Account => "account",
+    };
+    tracing::info!(target: TARGET, event = "session.ended", mount, session = %root, reason, "session ended");
+}
+
+pub(super) fn not_theirs_to_revoke(mount: &str, client: &str) {
+    tracing::warn!(
+        target: TARGET,
+        event = "token.not_revoked",
+        mount,
+        client = short(client),
+        "a token of another client was left alone"
+    );
+}
+
+/// Tokens were taken back that are not those of one session.
+pub(super) fn revoked(verdict: &Revocation) {
+    let (kind, name) = match &verdict.of {
+        Revoked::Session(id) => ("session", id.to_string()),
+        Revoked::Subject(name) => ("subject", name.clone()),
+        Revoked::Client(name) => ("client", name.clone()),
+        Revoked::Key(kid) => ("key", kid.clone()),
+        Revoked::Token(id) => ("token", id.clone()),
+    };
+    tracing::info!(
+        target: TARGET,
+        event = "tokens.revoked",
+        mount = verdict.realm,
+        revoked.kind = kind,
+        revoked = name,
+        "tokens revoked"
+    );
+}
+
+pub(super) fn introspected(mount: &str, client: &str, subject: Option<&str>) {
+    let active = subject.is_some();
+    tracing::info!(
+        target: TARGET,
+        event = "token.introspected",
+        mount,
+        client = short(client),
+        active,
+        subject,
+        "token introspected"
+    );
+}
+
 pub(super) fn account_registered(mount: &str, name: &str) {
     tracing::info!(target: TARGET, event = "account.registered", mount, account = name, "account registered");
 }
@@ -88,6 +202,10 @@ pub(super) fn client_changed(name: &str, change: &str) {
 pub(super) fn key_made(mount: &str, kid: &str, algorithm: Algorithm) {
     let algorithm = algorithm.name();
     tracing::info!(target: TARGET, event = "key.made", mount, kid, algorithm, "signing key made");
+}
+
+fn short(name: &str) -> String {
+    name.chars().take(LONGEST).collect()
 }
 
 const TARGET: &str = "tollgate::audit";

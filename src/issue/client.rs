@@ -4,101 +4,69 @@
 //! Of a secret only the SHA-256 is kept. An unknown client costs what a wrong secret costs.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{ClientCredentials, ClientProof, Grant, IssueError, StartError, audit, random};
-use crate::settings::SecretSource;
+use super::assertion::{self, Assertion, AssertionKeysError};
+use super::client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
+use super::{
+    ClientCredentials, ClientProof, Grant, IssueError, LocalIssuer, StartError, audit, random,
+};
+use crate::settings::{SecretError, SecretSource};
 use crate::store::{Addition, Client, FormerSecret, Status, Store};
-use crate::token::{Digest, Scope, Secret, Timestamp};
-
-/// `[client.NAME]`: a program that may ask for tokens.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClientSettings {
-    /// Where its secret is. A client that cannot keep one has none, and says `auth = "none"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<SecretSource>,
-    /// How it proves which client it is. Default: by its secret, in the header or in the body.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth: Option<ClientAuth>,
-    /// The file with its public keys, a JWK set (RFC 7517), for `auth = "private_key_jwt"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jwks: Option<PathBuf>,
-    /// The grants it may use.
-    pub grants: Vec<Grant>,
-    /// The most its tokens may do; what it gets if it asks for nothing in particular.
-    pub scopes: Vec<Scope>,
-    /// Where people may be sent back to; compared byte for byte.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub redirect_uris: Vec<String>,
-    /// What it is called on the pages that people see. Default: its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Whether people are not asked for their consent. Default: false.
-    pub trusted: bool,
-    /// Whether it may open sessions by messages that wallets sign (EIP-4361), and for which domains.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wallets: Option<WalletSettings>,
-    /// Where sessions may be handed over to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub handoff: Option<HandoffSettings>,
-}
-
-/// How a client proves which one it is (RFC 6749 §2.3, RFC 7523 §2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuth {
-    /// Not at all: it cannot keep a secret.
-    None,
-    /// By its secret, in the `Authorization` header.
-    Basic,
-    /// By its secret, in the body.
-    Post,
-    /// By a JWT that it signs.
-    PrivateKeyJwt,
-}
-
-/// Messages that wallets sign (EIP-4361).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WalletSettings {
-    /// The domains a message may name, as in `app.example.com`.
-    pub domains: Vec<String>,
-    /// The chains it may name. Default: any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub chains: Vec<u64>,
-}
-
-/// Where sessions may be handed over to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HandoffSettings {
-    /// Where the browser may come back to: a URL, compared byte for byte, or the beginning of one before `*`.
-    pub redirect_uris: Vec<String>,
-}
+use crate::token::{Digest, DigestHasher, Scope, Secret, Timestamp};
+use crate::verify::KeySet;
 
 /// The programs that may ask for tokens. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Clients {
     listed: Arc<HashMap<String, KnownClient>>,
     store: Store,
+    missing: Missing,
 }
 
 /// A client, from wherever it is known.
 #[derive(Clone, Debug)]
-pub(super) struct KnownClient {
-    pub(super) name: String,
-    secret: Option<Digest>,
-    former: Option<FormerSecret>,
-    pub(super) scope: Scope,
-    pub(super) grants: Vec<Grant>,
+pub struct KnownClient {
+    /// Its identifier.
+    pub name: String,
+    /// What it is called on the pages that people see.
+    pub title: String,
+    /// The most its tokens may do.
+    pub scope: Scope,
+    /// The grants it may use.
+    pub grants: Vec<Grant>,
+    /// Where people may be sent back to, compared byte for byte.
+    pub redirect_uris: Vec<String>,
+    /// Whether people are not asked for their consent.
+    pub trusted: bool,
+    /// Whether it cannot prove which client it is (RFC 6749 §2.1).
+    pub is_public: bool,
+    /// The messages of wallets it may open sessions with.
+    pub wallets: Option<WalletSettings>,
+    /// Where its sessions may be handed over to.
+    pub handoff: Option<HandoffSettings>,
+    proof: ExpectedProof,
     status: Status,
+}
+
+/// What a client must show to prove which one it is.
+#[derive(Clone, Debug)]
+enum ExpectedProof {
+    /// Nothing: nobody else's secret would be believed either.
+    Nothing,
+    Secret(KnownSecret),
+    /// A JWT that one of these keys signed.
+    Assertion(Arc<KeySet>),
+}
+
+#[derive(Clone, Debug)]
+struct KnownSecret {
+    digest: Digest,
+    former: Option<FormerSecret>,
+    /// Where it must come in the request; none if either place will do.
+    in_header: Option<bool>,
 }
 
 impl Clients {
@@ -117,24 +85,20 @@ impl Clients {
         Ok(Self {
             listed: Arc::new(listed),
             store,
+            missing: Missing::default(),
         })
     }
 
-    /// The client with this name and this secret.
+    /// The client that these credentials are of. Whoever it is not, and whatever is wrong, is one refusal.
     pub(super) async fn authenticate(
         &self,
         credentials: &ClientCredentials,
+        issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<KnownClient, IssueError> {
-        let ClientProof::Secret(secret) = &credentials.proof else {
-            return Err(IssueError::InvalidClient {
-                in_header: credentials.in_header,
-            });
-        };
-        let presented = Digest::of(secret.reveal().as_bytes());
         let listed = self.listed.get(&credentials.id);
         if let Some(client) = listed
-            && client.is_proven_by(&presented, now)
+            && self.is_proven(client, credentials, issuer, now).await?
         {
             return Ok(client.clone());
         }
@@ -142,13 +106,59 @@ impl Clients {
             in_header: credentials.in_header,
         });
         // Asked for a listed client too, whose secret was wrong: a refusal takes the same time whoever is refused.
-        let stored = self.store.client(&credentials.id).await;
+        let stored = self.stored(&credentials.id, now).await;
         if listed.is_some() {
             return refused;
         }
-        match stored?.map(KnownClient::stored) {
-            Some(client) if client.is_proven_by(&presented, now) => Ok(client),
+        match stored? {
+            Some(client) if self.is_proven(&client, credentials, issuer, now).await? => Ok(client),
             _ => refused,
+        }
+    }
+
+    /// The client of this name, if it may be served; it has proven nothing.
+    pub async fn find(&self, id: &str) -> Result<Option<KnownClient>, IssueError> {
+        let found = match self.listed.get(id) {
+            Some(client) => Some(client.clone()),
+            None => self.store.client(id).await?.map(KnownClient::stored),
+        };
+        Ok(found.filter(|client| client.status == Status::Active))
+    }
+
+    async fn stored(&self, id: &str, now: Timestamp) -> Result<Option<KnownClient>, IssueError> {
+        if self.missing.has(id, now) {
+            return Ok(None);
+        }
+        let stored = self.store.client(id).await?;
+        if stored.is_none() {
+            self.missing.note(id, now);
+        }
+        Ok(stored.map(KnownClient::stored))
+    }
+
+    async fn is_proven(
+        &self,
+        client: &KnownClient,
+        credentials: &ClientCredentials,
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<bool, IssueError> {
+        if client.status != Status::Active {
+            return Ok(false);
+        }
+        match (&client.proof, &credentials.proof) {
+            (ExpectedProof::Nothing, ClientProof::Nothing) => Ok(true),
+            (ExpectedProof::Secret(known), ClientProof::Secret(secret)) => {
+                Ok(known.is(secret, credentials.in_header, now))
+            }
+            (ExpectedProof::Assertion(keys), ClientProof::Assertion(assertion)) => {
+                let assertion = Assertion {
+                    text: assertion,
+                    client: &client.name,
+                };
+                assertion.holds(keys, &self.store, issuer, now).await
+            }
+            _ => Ok(false),
         }
     }
 }
@@ -194,6 +204,7 @@ impl Clients {
         match self.store.add_client(client).await? {
             Addition::NameTaken => Err(IssueError::NameTaken),
             Addition::Added => {
+                self.missing.strike(&new.name);
                 audit::client_changed(&new.name, "added");
                 Ok(secret)
             }
@@ -251,65 +262,120 @@ impl Clients {
 
 impl KnownClient {
     fn listed(name: &str, settings: &ClientSettings) -> Result<Self, StartError> {
-        let unreadable = |source| StartError::ClientSecret {
-            name: name.to_owned(),
-            source,
-        };
-        let secret = settings.secret.as_ref().map(SecretSource::resolve);
-        let secret = secret.transpose().map_err(unreadable)?;
         let words = settings.scopes.iter().flat_map(Scope::words);
+        let proof = ExpectedProof::listed(name, settings)?;
         Ok(Self {
             name: name.to_owned(),
-            secret: secret.map(|secret| Digest::of(secret.reveal().as_bytes())),
-            former: None,
+            title: settings.title.clone().unwrap_or_else(|| name.to_owned()),
             // Each word was part of a scope already.
             scope: Scope::from_words(words).unwrap_or_else(|_| Scope::empty()),
             grants: settings.grants.clone(),
+            redirect_uris: settings.redirect_uris.clone(),
+            trusted: settings.trusted,
+            is_public: matches!(proof, ExpectedProof::Nothing),
+            wallets: settings.wallets.clone(),
+            handoff: settings.handoff.clone(),
+            proof,
             status: Status::Active,
         })
     }
 
     fn stored(client: Client) -> Self {
+        let proof = client
+            .secret
+            .map_or(ExpectedProof::Nothing, |digest| {
+                ExpectedProof::Secret(KnownSecret {
+                    digest,
+                    former: client.former,
+                    in_header: None,
+                })
+            });
         Self {
+            title: client.title.unwrap_or_else(|| client.name.clone()),
             name: client.name,
-            secret: client.secret,
-            former: client.former,
             scope: client.scope,
             grants: client
                 .grants
                 .iter()
                 .filter_map(|word| Grant::from_word(word))
                 .collect(),
+            redirect_uris: client.redirect_uris,
+            trusted: false,
+            is_public: matches!(proof, ExpectedProof::Nothing),
+            wallets: None,
+            handoff: None,
+            proof,
             status: client.status,
         }
     }
+}
 
-    fn is_proven_by(&self, presented: &Digest, now: Timestamp) -> bool {
-        let fits = |kept: &Digest| {
-            constant_time::verify_slices_are_equal(kept.bytes(), presented.bytes()).is_ok()
+impl ExpectedProof {
+    fn listed(name: &str, settings: &ClientSettings) -> Result<Self, StartError> {
+        let in_header = match settings.auth {
+            Some(ClientAuth::None) => return Ok(Self::Nothing),
+            Some(ClientAuth::PrivateKeyJwt) => {
+                let keys = settings.jwks.as_ref().ok_or(AssertionKeysError::Missing);
+                let keys = keys.and_then(|path| assertion::keys(path.as_path()));
+                return keys.map(Self::Assertion).map_err(|source| StartError::ClientKeys {
+                    name: name.to_owned(),
+                    source,
+                });
+            }
+            Some(ClientAuth::Basic) => Some(true),
+            Some(ClientAuth::Post) => Some(false),
+            None => None,
         };
-        let now_good = self.secret.as_ref().is_some_and(fits);
-        let still_good = self
-            .former
-            .is_some_and(|former| fits(&former.digest) && now < former.until);
-        (now_good || still_good) && self.status == Status::Active
+        let unreadable = |source| StartError::ClientSecret {
+            name: name.to_owned(),
+            source,
+        };
+        // One whose secret is missing can prove nothing, and is never served: not for want of a secret is it public.
+        let secret = settings.secret.as_ref().ok_or(SecretError::NotOneSource);
+        let secret = secret.and_then(SecretSource::resolve).map_err(unreadable)?;
+        Ok(Self::Secret(KnownSecret {
+            digest: Digest::of(secret.reveal().as_bytes()),
+            former: None,
+            in_header,
+        }))
     }
 }
 
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self {
-            secret: None,
-            auth: None,
-            jwks: None,
-            grants: vec![Grant::ClientCredentials],
-            scopes: Vec::new(),
-            redirect_uris: Vec::new(),
-            title: None,
-            trusted: false,
-            wallets: None,
-            handoff: None,
+impl KnownSecret {
+    fn is(&self, presented: &Secret, in_header: bool, now: Timestamp) -> bool {
+        let presented = Digest::of(presented.reveal().as_bytes());
+        let fits = |kept: &Digest| {
+            constant_time::verify_slices_are_equal(kept.bytes(), presented.bytes()).is_ok()
+        };
+        let still_good = self
+            .former
+            .is_some_and(|former| fits(&former.digest) && now < former.until);
+        (fits(&self.digest) || still_good) && self.in_header.is_none_or(|place| place == in_header)
+    }
+}
+
+/// Names that no client has, each remembered for a moment, so that strangers do not make the store work.
+#[derive(Clone, Debug, Default)]
+struct Missing(Arc<Mutex<HashMap<Digest, Timestamp, DigestHasher>>>);
+
+impl Missing {
+    fn has(&self, name: &str, now: Timestamp) -> bool {
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = names.get(&Digest::of(name.as_bytes()));
+        noted.is_some_and(|noted| *noted <= now && now.since(*noted) < MISSING_FOR)
+    }
+
+    fn note(&self, name: &str, now: Timestamp) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() >= MISSING_MOST {
+            names.clear();
         }
+        names.insert(Digest::of(name.as_bytes()), now);
+    }
+
+    fn strike(&self, name: &str) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.remove(&Digest::of(name.as_bytes()));
     }
 }
 
@@ -322,40 +388,6 @@ fn is_usable_name(name: &str) -> bool {
 const NAME_MAX: usize = 256;
 /// 256 bits.
 const SECRET_LEN: usize = 43;
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::settings::Document;
-
-    type Named = BTreeMap<String, ClientSettings>;
-
-    fn read(text: &str) -> (Option<Named>, Vec<String>) {
-        let mut problems = Vec::new();
-        let mut document = Document::default();
-        document.add("tollgate.toml", Path::new("/etc"), text, &mut problems);
-        let read = document.read::<Named>(&mut problems);
-        let report = document.report(problems);
-        (read, report.plain().lines().map(str::to_owned).collect())
-    }
-
-    #[test]
-    fn a_client_needs_a_secret_and_the_rest_is_said_for_it() {
-        let (read, problems) = read("[shop]\nsecret = { file = \"shop.secret\", create = true }\n");
-        assert_eq!(problems, Vec::<String>::new());
-        let shop = read.unwrap().remove("shop").unwrap();
-        assert_eq!(shop.grants, [Grant::ClientCredentials]);
-        assert!(shop.scopes.is_empty());
-    }
-
-    #[test]
-    fn a_client_that_is_written_wrong_is_told_how_to_write_it() {
-        let (_, problems) = read("[shop]\ngrants = [\"client_credential\"]\nscope = \"a\"\n");
-        let problems = problems.join("\n");
-        for remedy in ["write \"client_credentials\"", "write `scopes`"] {
-            assert!(problems.contains(remedy), "{remedy} in:\n{problems}");
-        }
-    }
-}
+/// For how long a name is taken to be nobody's.
+const MISSING_FOR: Duration = Duration::from_secs(1);
+const MISSING_MOST: usize = 4096;

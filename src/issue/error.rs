@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::AssertionKeysError;
 use crate::settings::SecretError;
 use crate::store::StoreError;
 use crate::token::KeyError;
@@ -146,6 +147,15 @@ pub enum StartError {
         /// Why not.
         #[source]
         source: SecretError,
+    },
+    /// The public keys of a client cannot be had.
+    #[error("read the keys of [client.{name}]")]
+    ClientKeys {
+        /// The client.
+        name: String,
+        /// Why not.
+        #[source]
+        source: AssertionKeysError,
     },
     /// A client is in the operator's file and in the store.
     #[error(

@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     SealSigningKeys,
     /// Deriving the refresh tokens that never change.
     StandingRefresh,
+    /// Deriving the refresh tokens that are spent at every use.
+    RotatingRefresh,
 }
 
 /// What is sealed was sealed with another master key, or has been altered.
@@ -101,6 +103,7 @@ impl Purpose {
         match self {
             Self::SealSigningKeys => "seal signing keys",
             Self::StandingRefresh => "refresh",
+            Self::RotatingRefresh => "refresh sessions",
         }
     }
 }

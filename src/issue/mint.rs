@@ -4,21 +4,25 @@ use super::account::Accounts;
 use super::audit::{self, Who};
 use super::client::Clients;
 use super::grant::{StandingRefresh, client_credentials};
+use super::session::{Renewing, Sessions};
 use super::sign::{Bearer, sign};
+use super::{introspect, revoke};
 use super::{
-    Answer, Ask, Circumstances, ClientCredentials, Hashing, IssueError, Issued, LocalIssuer,
-    MasterKey, Program, Registration, StartError,
+    Answer, Ask, Circumstances, ClientCredentials, Grant, Hashing, IssueError, Issued,
+    LocalIssuer, MasterKey, Program, Registration, StartError,
 };
 use crate::store::{Account, Store};
 use crate::token::{Digest, Scope, Secret, Timestamp};
+use crate::verify::{Revocations, Sightings};
 
 /// The part that answers asks, for whichever mount they came to. A clone is the same mint.
 #[derive(Clone, Debug)]
 pub struct Mint {
-    store: Store,
-    clients: Clients,
-    accounts: Accounts,
-    refresh: StandingRefresh,
+    pub(super) store: Store,
+    pub(super) clients: Clients,
+    pub(super) accounts: Accounts,
+    pub(super) refresh: StandingRefresh,
+    pub(super) sessions: Sessions,
 }
 
 impl Mint {
@@ -30,13 +34,30 @@ impl Mint {
         master: &MasterKey,
     ) -> Result<Self, StartError> {
         let refresh = StandingRefresh::new(master)?;
+        let sessions = Sessions::new(store.clone(), master)?;
         let accounts = Accounts::new(store.clone(), hashing);
         Ok(Self {
             store,
             clients,
             accounts,
             refresh,
+            sessions,
         })
+    }
+
+    /// The sessions it opens, renews and ends.
+    pub const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// What was taken back of the tokens it issued: for whoever verifies them.
+    pub const fn revocations(&self) -> &Revocations {
+        self.sessions.revocations()
+    }
+
+    /// Which generations of its sessions have been seen: for whoever sees them.
+    pub const fn sightings(&self) -> &Sightings {
+        self.sessions.sightings()
     }
 
     /// Answers `ask` in the name of `issuer`. What is issued, made or refused is told to the audit log.
@@ -59,13 +80,22 @@ impl Mint {
             Ask::RecoverKey { name, password } => {
                 self.recover_key(&name, password, issuer, at).await
             }
+            Ask::Refresh {
+                by,
+                refresh_token,
+                scope,
+            } => {
+                let asked = (&refresh_token, scope);
+                self.renew_session(&by, asked, issuer, now).await
+            }
+            Ask::Introspect { client, token } => {
+                self.introspect(&client, &token, issuer, now).await
+            }
+            Ask::Revoke { client, token } => self.revoke(&client, &token, issuer, now).await,
             Ask::Password { .. }
             | Ask::Code { .. }
             | Ask::Wallet { .. }
             | Ask::Account { .. }
-            | Ask::Refresh { .. }
-            | Ask::Introspect { .. }
-            | Ask::Revoke { .. }
             | Ask::BeginHandoff { .. }
             | Ask::RedeemHandoff { .. }
             | Ask::RegisterClient(_)
@@ -88,7 +118,10 @@ impl Mint {
         issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<Answer, IssueError> {
-        let client = self.clients.authenticate(credentials, now).await?;
+        let client = self
+            .clients
+            .authenticate(credentials, issuer, now)
+            .await?;
         let scope = client_credentials::decide(&client, scope)?;
         // RFC 9068 §2.2: where no person is involved, the subject is the client.
         let bearer = Bearer {
@@ -96,7 +129,9 @@ impl Mint {
             client: Some(&client.name),
             scope,
         };
-        let signed = sign(&bearer, issuer, now)?;
+        let whose = (bearer.subject, bearer.client);
+        let issued = self.revocations().issued_at(&issuer.name, whose, now);
+        let signed = sign(&bearer, issuer, issued)?;
         let who = Who::Client(credentials.id.clone());
         audit::token_issued(
             &issuer.name,
@@ -131,6 +166,65 @@ impl Mint {
             .find(&self.store, &issuer.name, refresh_token)
             .await?;
         issue_to(&account, "refresh_token", None, issuer, now)
+    }
+
+    async fn renew_session(
+        &self,
+        by: &Program,
+        (refresh_token, scope): (&Secret, Option<Scope>),
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<Answer, IssueError> {
+        let (program, is_public) = match by {
+            Program::Named(name) => (name.clone(), true),
+            Program::Known(credentials) => {
+                let client = self.clients.authenticate(credentials, issuer, now).await?;
+                if !client.grants.contains(&Grant::RefreshToken) {
+                    return Err(IssueError::UnauthorizedClient);
+                }
+                (client.name, client.is_public)
+            }
+        };
+        let renewing = Renewing {
+            refresh_token,
+            program: &program,
+            is_public,
+            scope,
+        };
+        let issued = self.sessions.renew(&renewing, issuer, now).await?;
+        Ok(Answer::Issued(issued))
+    }
+
+    async fn introspect(
+        &self,
+        credentials: &ClientCredentials,
+        token: &Secret,
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<Answer, IssueError> {
+        let client = self.clients.authenticate(credentials, issuer, now).await?;
+        // One that anybody can call itself would let anybody try tokens (RFC 7662 §2.1).
+        if client.is_public {
+            return Err(IssueError::InvalidClient {
+                in_header: credentials.in_header,
+            });
+        }
+        let kept = (&self.sessions, &self.store);
+        let found = introspect::introspect(&client, token, kept, issuer, now).await?;
+        Ok(Answer::Introspected(found))
+    }
+
+    async fn revoke(
+        &self,
+        credentials: &ClientCredentials,
+        token: &Secret,
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<Answer, IssueError> {
+        let client = self.clients.authenticate(credentials, issuer, now).await?;
+        let kept = (&self.sessions, &self.store);
+        revoke::revoke(&client, token, kept, issuer, now).await?;
+        Ok(Answer::Revoked)
     }
 
     async fn register(

@@ -8,23 +8,30 @@
 //! stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
 //! This folder knows no HTTP and no dialect.
 //!
-//! Reading order: `ask`, `mint`, `issuer`, `client`, `account`, `lockout`, `hashing`, `legacy`, `grant`, `sign`; then the keys: `master`,
+//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `lockout`, `hashing`,
+//! `legacy`, `grant`, `session`, `sign`, `revoke`, `introspect`, `ending`; then the keys: `master`,
 //! `rotate`; then `audit`, `random`, `error`.
 
 mod account;
 mod ask;
+mod assertion;
 mod audit;
 mod client;
+mod client_settings;
+mod ending;
 mod error;
 mod grant;
 mod hashing;
+mod introspect;
 mod issuer;
 mod legacy;
 mod lockout;
 mod master;
 mod mint;
 mod random;
+mod revoke;
 mod rotate;
+mod session;
 mod sign;
 
 pub use account::Accounts;
@@ -32,7 +39,9 @@ pub use ask::{
     Answer, Ask, Circumstances, ClientCredentials, ClientProof, HandedOver, Introspected, Issued,
     Myself, Program, Registered, Registering,
 };
-pub use client::{ClientAuth, ClientSettings, Clients, HandoffSettings, NewClient, WalletSettings};
+pub use assertion::AssertionKeysError;
+pub use client::{Clients, KnownClient, NewClient};
+pub use client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
 pub use error::{IssueError, StartError};
 pub use grant::Grant;
 pub use hashing::{Hashing, PasswordSettings, Verdict};
@@ -42,4 +51,5 @@ pub use lockout::LockoutSettings;
 pub use master::MasterKey;
 pub use mint::Mint;
 pub use rotate::open_keyring;
+pub use session::{Opening, Sessions};
 pub use sign::{Bearer, sign_by_hand};

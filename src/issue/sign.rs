@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 
 use super::audit::{self, Who};
 use super::{IssueError, LocalIssuer, random};
+use crate::store::SessionId;
 use crate::token::{Scope, Secret, Timestamp};
+use crate::verify::TokenName;
 
 /// Whom a token is for, and what it permits.
 #[derive(Clone, Debug)]
@@ -48,24 +50,43 @@ pub fn sign_by_hand(
     Ok(signed.token)
 }
 
-/// Signs an access token with the issuer's key.
+/// Signs an access token that belongs to no session.
 pub(super) fn sign(
     bearer: &Bearer<'_>,
     issuer: &LocalIssuer,
     now: Timestamp,
 ) -> Result<Signed, IssueError> {
-    let profile = &issuer.profile;
-    let id = if profile.identified {
-        Some(URL_SAFE_NO_PAD.encode(random::bytes::<16>()?))
-    } else {
-        None
-    };
+    let id = URL_SAFE_NO_PAD.encode(random::bytes::<16>()?);
+    let id = issuer.profile.identified.then_some(id);
     let claims = claims(bearer, issuer, id.as_deref(), now);
-    let token = issuer.keyring.signing().token(profile, &claims)?;
+    finish(&claims, id, issuer)
+}
+
+/// Signs an access token of a session's generation: it says which session ends it, and is itself named after both.
+pub(super) fn sign_for_session(
+    bearer: &Bearer<'_>,
+    (root, name): (SessionId, TokenName),
+    issuer: &LocalIssuer,
+    now: Timestamp,
+) -> Result<Signed, IssueError> {
+    let id = issuer.profile.identified.then(|| name.write());
+    let mut claims = claims(bearer, issuer, id.as_deref(), now);
+    if issuer.profile.identified {
+        claims.insert("sid".to_owned(), root.to_string().into());
+    }
+    finish(&claims, id, issuer)
+}
+
+fn finish(
+    claims: &Map<String, Value>,
+    id: Option<String>,
+    issuer: &LocalIssuer,
+) -> Result<Signed, IssueError> {
+    let token = issuer.keyring.signing().token(&issuer.profile, claims)?;
     Ok(Signed {
         token: Secret::new(token),
         id,
-        expires_in: profile.access_lifetime,
+        expires_in: issuer.profile.access_lifetime,
     })
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::net::Tasks;
-use crate::token::TimeSource;
-use crate::verify::Issuers;
+use crate::store::Store;
+use crate::token::{TimeSource, Timestamp};
+use crate::verify::{Issuers, Revocations, Sightings};
 
 /// The runtime of the chores. Dropping it ends them.
 #[derive(Debug)]
@@ -58,3 +59,103 @@ pub(super) async fn refresh_keys(issuers: Arc<Issuers>, time: TimeSource, tasks:
         }
     }
 }
+
+/// Hears what other processes took back.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub(super) store: Store,
+    pub(super) revocations: Revocations,
+    pub(super) time: TimeSource,
+    /// For how long a shared store may be silent before our own tokens are refused. None: nobody else takes tokens back
+    /// but the command line, and a store that fails is no reason to refuse anybody.
+    pub(super) patience: Option<Duration>,
+}
+
+impl Follower {
+    /// Reads the store once a second.
+    pub(super) async fn follow(self, tasks: Tasks) {
+        let mut draining = std::pin::pin!(tasks.draining());
+        let mut ticks = tokio::time::interval(PERIOD);
+        let mut heard = self.time.now();
+        loop {
+            tokio::select! {
+                () = &mut draining => return,
+                _ = ticks.tick() => heard = self.listen(heard).await,
+            }
+        }
+    }
+
+    /// Reads what is new, and returns when the store was last heard.
+    async fn listen(&self, heard: Timestamp) -> Timestamp {
+        let now = self.time.now();
+        let read = self.revocations.follow(&self.store, now);
+        let cause = match tokio::time::timeout(PERIOD, read).await {
+            Ok(Ok(())) => {
+                self.revocations.hear(true);
+                return now;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "read it within a second".to_owned(),
+        };
+        tracing::warn!(cause, "could not follow what was taken back in the store");
+        if self
+            .patience
+            .is_some_and(|patience| self.time.now().since(heard) >= patience)
+        {
+            self.revocations.hear(false);
+        }
+        heard
+    }
+}
+
+/// Carries to the store, once a second, which generations of sessions have been seen.
+pub(super) async fn keep_sightings(sightings: Sightings, store: Store, tasks: Tasks) {
+    let mut draining = std::pin::pin!(tasks.draining());
+    let mut ticks = tokio::time::interval(PERIOD);
+    loop {
+        tokio::select! {
+            () = &mut draining => return,
+            _ = ticks.tick() => carry(&sightings, &store).await,
+        }
+    }
+}
+
+/// Carries all notes to the store. Those it does not take stay for the next time.
+pub(super) async fn carry(sightings: &Sightings, store: &Store) {
+    let notes = sightings.notes();
+    if notes.is_empty() {
+        return;
+    }
+    match store.note_seen(notes.clone()).await {
+        Ok(()) => sightings.strike(&notes),
+        Err(error) => tracing::warn!(%error, "could not keep which sessions were seen"),
+    }
+}
+
+/// Forgets, once a minute, what nobody can use any more.
+pub(super) async fn sweep(revocations: Revocations, store: Store, (time, tasks): (TimeSource, Tasks)) {
+    let mut draining = std::pin::pin!(tasks.draining());
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            () = &mut draining => return,
+            _ = ticks.tick() => {}
+        }
+        let now = time.now();
+        revocations.forget(now);
+        // The store forgets a bounded piece at a time, so that nobody waits long behind it.
+        loop {
+            match store.sweep(now).await {
+                Ok(0) => break,
+                Ok(_) if tasks.is_draining() => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "could not forget what is over");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+const SWEEP: Duration = Duration::from_mins(1);

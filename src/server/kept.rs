@@ -43,6 +43,8 @@ impl Kept {
         let clients = Clients::open(&config.client, store.clone()).await?;
         let hashing = Hashing::start(&config.passwords)?;
         let mint = Mint::new(store.clone(), clients.clone(), hashing.clone(), &master)?;
+        let read = mint.revocations().follow(&store, now).await;
+        read.map_err(StartError::Store)?;
         let accounts = Accounts::new(store.clone(), hashing);
         let mut mounts = BTreeMap::new();
         for (name, settings) in &config.dialect {

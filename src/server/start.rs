@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chores::{Chores, refresh_keys};
+use super::chores::{Chores, Follower, carry, keep_sightings, refresh_keys, sweep};
 use super::state::State;
 use super::{Kept, StartError, assemble};
 use crate::config::{Config, ShutdownSettings};
@@ -57,12 +57,22 @@ impl Server {
             Arc::clone(gate.verifier.issuers()),
         );
         let state = State::new(kept.store.clone(), Arc::clone(&issuers), time.clone());
+<<<<<<< HEAD
         chores.spawn(&tasks, refresh_keys(issuers, time, tasks.clone()));
         let manners = config.listener.iter().map(|(name, listener)| {
             let proxies = Proxies::new(&listener.trusted_proxies);
             (name.clone(), (listener.timeouts.body_idle, proxies))
         });
         let manners: Arc<BTreeMap<String, (Lifetime, Proxies)>> = Arc::new(manners.collect());
+=======
+        chores.spawn(&tasks, refresh_keys(issuers, time.clone(), tasks.clone()));
+        keep_house(config, &kept, &chores, (&time, &tasks));
+        let patience = config
+            .listener
+            .iter()
+            .map(|(name, listener)| (name.clone(), listener.timeouts.body_idle));
+        let patience: Arc<BTreeMap<String, Lifetime>> = Arc::new(patience.collect());
+>>>>>>> 09e9ac3 (issue: keep sessions, renew and end them, and heed what was taken back)
         let listening = Listening::start(bound, workers, move |peer: Arc<Peer>| {
             let (idle, proxies) = manners.get(&*peer.listener).cloned().unwrap_or_else(|| {
                 // Every peer names the listener that accepted it.
@@ -90,6 +100,30 @@ impl Server {
             chores,
         })
     }
+}
+
+/// Starts what is done beside requests for the sake of sessions and of what was taken back.
+fn keep_house(config: &Config, kept: &Kept, chores: &Chores, (time, tasks): (&TimeSource, &Tasks)) {
+    let (store, mint) = (&kept.store, &kept.mint);
+    let follower = Follower {
+        store: store.clone(),
+        revocations: mint.revocations().clone(),
+        time: time.clone(),
+        patience: store
+            .is_shared()
+            .then(|| config.cluster.deaf.patience()),
+    };
+    chores.spawn(tasks, follower.follow(tasks.clone()));
+    let sightings = mint.sightings().clone();
+    chores.spawn(
+        tasks,
+        keep_sightings(sightings, store.clone(), tasks.clone()),
+    );
+    let clock = (time.clone(), tasks.clone());
+    chores.spawn(
+        tasks,
+        sweep(mint.revocations().clone(), store.clone(), clock),
+    );
 }
 
 impl Running {
@@ -133,6 +167,7 @@ impl Running {
         self.admin
             .drain(Duration::ZERO, std::future::ready(()))
             .await;
+        carry(self.kept.mint.sightings(), &self.kept.store).await;
         self.kept.store.close().await;
         if let Some(journal) = &self.observer.journal {
             journal.close();

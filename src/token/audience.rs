@@ -25,6 +25,16 @@ impl<'a> Audience<'a> {
         }
     }
 
+    /// Whether the token is for this recipient and nobody else.
+    pub fn is_only(self, recipient: &str) -> bool {
+        match self {
+            Self::One(one) => one == recipient,
+            Self::Several(several) => {
+                several.len() == 1 && several.iter().all(|one| one.as_str() == Some(recipient))
+            }
+        }
+    }
+
     /// Whether the token is for this recipient.
     pub fn includes(self, recipient: &str) -> bool {
         match self {
@@ -48,6 +58,12 @@ mod tests {
         assert!(Audience::read(&one).unwrap().includes("api"));
         assert!(Audience::read(&several).unwrap().includes("api"));
         assert!(!Audience::read(&several).unwrap().includes("ap"));
+        let alone = json!(["api"]);
+        assert!(Audience::read(&one).unwrap().is_only("api"));
+        assert!(Audience::read(&alone).unwrap().is_only("api"));
+        for more in [several, json!([]), json!("ap")] {
+            assert!(!Audience::read(&more).unwrap().is_only("api"));
+        }
         for wrong in [json!(1), json!(["api", 1]), json!({"api": 1}), json!(null)] {
             assert!(Audience::read(&wrong).is_err());
         }

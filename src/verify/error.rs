@@ -45,6 +45,12 @@ pub enum VerifyError {
     /// It is an ID token (`OpenID` Connect Core §2), or of another type that is not for access.
     #[error("accept a token that is not an access token")]
     NotAnAccessToken,
+    /// The token was taken back.
+    #[error("accept a token that was taken back")]
+    Revoked,
+    /// Nobody can say now whether the token was taken back.
+    #[error("learn from the store whether the token was taken back")]
+    RevocationsUnknown,
     /// The introspection endpoint does not know the token as active (RFC 7662 §2.2).
     #[error("accept a token that is not active")]
     Inactive,
@@ -87,6 +93,8 @@ impl From<VerifyError> for Refusal {
             VerifyError::NotYetValid => Self::NotYetValid,
             VerifyError::WrongAudience => Self::WrongAudience,
             VerifyError::Claim(_) | VerifyError::NotAnAccessToken => Self::ClaimType,
+            VerifyError::Revoked => Self::Revoked,
+            VerifyError::RevocationsUnknown => Self::StoreUnavailable,
             VerifyError::Inactive => Self::Inactive,
             VerifyError::KeysUnavailable { .. } => Self::KeysUnavailable,
             VerifyError::IntrospectionUnavailable { .. } => Self::IntrospectionUnavailable,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use serde_json::Value;
 
+use super::revocations::FoundGood;
 use super::wanted::ClaimId;
 use crate::token::{Digest, Scope, Timestamp, VerifyingKey};
 
@@ -22,8 +23,12 @@ pub struct Identity {
     pub client: Option<Arc<str>>,
     /// Its `jti`.
     pub token_id: Option<Box<str>>,
+    /// The session it belongs to, in hexadecimal digits; of our own tokens only.
+    pub session: Option<Box<str>>,
     /// What it may do.
     pub scope: Scope,
+    /// When it was issued, if it says so.
+    pub issued_at: Option<Timestamp>,
     /// When it stops being accepted: `exp`, and the clock skew its issuer is allowed. The end of time if there is none.
     pub expires_at: Timestamp,
     /// When it starts being accepted: `nbf`, less the clock skew. The beginning of time if there is none.
@@ -36,6 +41,10 @@ pub struct Identity {
     pub(super) fresh_until: Timestamp,
     /// The key that signed it.
     pub(super) key: Option<Arc<VerifyingKey>>,
+    /// Whether it is one of our own, which we can take back.
+    pub(super) is_ours: bool,
+    /// When it was last looked for among those taken back.
+    pub(super) found_good: FoundGood,
     /// The claims that some route wants, by ascending identifier.
     pub(super) claims: Box<[(ClaimId, ClaimValue)]>,
 }
@@ -86,7 +95,8 @@ impl Identity {
     pub(super) fn weight(&self) -> u32 {
         let texts = [&self.subject, &self.client].into_iter().flatten();
         let texts: usize = texts.map(|text| text.len()).sum();
-        let texts = texts + self.token_id.as_ref().map_or(0, |text| text.len());
+        let names = [&self.token_id, &self.session].into_iter().flatten();
+        let texts = texts + names.map(|text| text.len()).sum::<usize>();
         let claims: usize = self.claims.iter().map(|(_, value)| value.weight()).sum();
         let all = ENTRY + size_of::<Self>() + texts + self.scope.as_str().len() + claims;
         u32::try_from(all).unwrap_or(u32::MAX)

@@ -8,11 +8,14 @@
 //! key brings the algorithm, claims are read strictly, and nothing in a token makes us fetch anything by name. Facts are
 //! remembered, verdicts are not: time and trust are asked again on every request. A question that cannot be answered now
 //! is an error of its own and never remembered. A token is never a key of a cache, nor in a log or an error: its digest
-//! is. This folder knows no route and no dialect.
+//! is. What was taken back is refused from the moment the verdict is known, however often it was found good before. This
+//! folder knows no route and no dialect.
 //!
-//! Reading order: `verifier`, `carrier`, `memo`, `judge`, `jwt`, `keys`, `rules`, `identity`, `wanted`, `issuer`, `error`.
+//! Reading order: `verifier`, `carrier`, `memo`, `judge`, `jwt`, `keys`, `rules`, `identity`,
+//! `revocations`, `cluster`, `sightings`, `wanted`, `issuer`, `error`.
 
 mod carrier;
+mod cluster;
 mod error;
 mod identity;
 mod issuer;
@@ -20,17 +23,22 @@ mod judge;
 pub mod jwt;
 mod keys;
 mod memo;
+mod revocations;
 mod rules;
+mod sightings;
 #[cfg(test)]
 mod testing;
 mod verifier;
 mod wanted;
 
+pub use cluster::{ClusterSettings, Deaf};
 pub use error::{AskError, SetupError, VerifyError};
 pub use identity::{ClaimValue, Identity};
 pub use issuer::settings::{IssuerSettings, JwksSettings, Kind, OnOutage};
 pub use issuer::{IssuerId, IssuerSet, IssuerState, Issuers, Local};
 pub use keys::{KeySet, KeySetError};
 pub use memo::{CacheSettings, Memo, TokenCache, TokenCacheSettings};
+pub use revocations::Revocations;
+pub use sightings::{Sightings, TokenName};
 pub use verifier::{Accepted, Source, Verifier};
 pub use wanted::{ClaimId, Wanted};

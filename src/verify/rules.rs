@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::VerifyError;
 use super::identity::Identity;
+use super::revocations::FoundGood;
 use super::wanted::{Named, Wanted};
 use crate::token::{ClaimError, Claims, Digest, Profile, Scope, Timestamp, VerifyingKey};
 
@@ -78,6 +79,8 @@ impl Rules {
             client => client,
         };
         let token_id = claims.text("jti")?;
+        let is_ours = matches!(self.shape, Shape::Own(_));
+        let session = if is_ours { claims.text("sid")? } else { None };
         self.require("sub", subject)?;
         self.require("client_id", client)?;
         self.require("jti", token_id)?;
@@ -94,13 +97,17 @@ impl Rules {
             subject: subject.map(Arc::from),
             client: client.map(Arc::from),
             token_id: token_id.map(Box::from),
+            session: session.map(Box::from),
             scope,
+            issued_at: claims.moment("iat")?,
             expires_at: span.expires_at,
             not_before: span.not_before,
             written_expiry: span.written_expiry,
             fresh_until: Timestamp::from_millis(i64::MAX),
             digest,
             key: None,
+            is_ours,
+            found_good: FoundGood::default(),
         })
     }
 

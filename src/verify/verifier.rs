@@ -94,20 +94,26 @@ impl Verifier {
             now,
         };
         if let Some(identity) = memo.find(sought.token, sought.set, sought.epoch)
-            && is_usable(&identity, now, trail)?
+            && self.is_usable(&identity, now, trail)?
         {
             return answer(identity, Source::Memo, route, trail);
         }
         let digest = Digest::of(sought.token.as_bytes());
         trail.token = Some(digest);
         if let Some(identity) = self.cache.find(digest, sought.set)
-            && is_usable(&identity, now, trail)?
+            && self.is_usable(&identity, now, trail)?
         {
             memo.keep(sought.token, sought.set, sought.epoch, &identity);
             return answer(identity, Source::Cache, route, trail);
         }
         // In a box, so that the common case does not carry the room that asking needs.
         let (identity, source) = Box::pin(self.ask(sought, digest, route, trail)).await?;
+        self.was_not_taken_back(&identity, trail)?;
+        if identity.is_ours
+            && let Some(id) = &identity.token_id
+        {
+            self.issuers.sightings().note(id);
+        }
         // One that was forgotten meanwhile is used this once, and not remembered.
         if self.cache.epoch() == sought.epoch {
             self.cache.keep(&identity, sought.set, now);
@@ -142,6 +148,36 @@ impl Verifier {
         };
         self.issuers.judge(question, &route.issuers, trail).await
     }
+
+    fn is_usable(
+        &self,
+        identity: &Identity,
+        now: Timestamp,
+        trail: &mut Trail,
+    ) -> Result<bool, VerifyError> {
+        let error = match identity.standing(now) {
+            Standing::Good => return self.was_not_taken_back(identity, trail).map(|()| true),
+            Standing::AskAgain => return Ok(false),
+            Standing::Expired => VerifyError::Expired {
+                at: identity.written_expiry,
+            },
+            Standing::NotYet => VerifyError::NotYetValid,
+        };
+        note(identity, trail);
+        Err(error)
+    }
+
+    fn was_not_taken_back(
+        &self,
+        identity: &Identity,
+        trail: &mut Trail,
+    ) -> Result<(), VerifyError> {
+        let verdict = self.issuers.revocations().check(identity);
+        if verdict.is_err() {
+            note(identity, trail);
+        }
+        verdict
+    }
 }
 
 /// A token under a route's issuers, and the state of the caches before it was looked up.
@@ -165,19 +201,6 @@ fn answer(
         return Err(ClaimError::Missing("sub").into());
     }
     Ok(Some(identity))
-}
-
-fn is_usable(identity: &Identity, now: Timestamp, trail: &mut Trail) -> Result<bool, VerifyError> {
-    let error = match identity.standing(now) {
-        Standing::Good => return Ok(true),
-        Standing::AskAgain => return Ok(false),
-        Standing::Expired => VerifyError::Expired {
-            at: identity.written_expiry,
-        },
-        Standing::NotYet => VerifyError::NotYetValid,
-    };
-    note(identity, trail);
-    Err(error)
 }
 
 fn note(identity: &Identity, trail: &mut Trail) {

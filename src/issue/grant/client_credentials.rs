@@ -11,7 +11,8 @@ pub(in crate::issue) fn decide(
     client: &KnownClient,
     asked: Option<Scope>,
 ) -> Result<Scope, IssueError> {
-    if !client.grants.contains(&Grant::ClientCredentials) {
+    // RFC 6749 §4.4: only for clients that prove which one they are.
+    if client.is_public || !client.grants.contains(&Grant::ClientCredentials) {
         return Err(IssueError::UnauthorizedClient);
     }
     match asked.filter(|scope| !scope.is_empty()) {

@@ -3,15 +3,17 @@
 //! Each file decides one ground: who may have which scope, and how the token may be renewed. None of them reads a
 //! password or signs; that is [`account`](super::account)'s and [`sign`](super::sign)'s business.
 //!
-//! Reading order: `client_credentials`, `refresh_token`.
+//! Reading order: `client_credentials`, `refresh_token`, `rotating`.
 
 pub(super) mod client_credentials;
 mod refresh_token;
+mod rotating;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use refresh_token::StandingRefresh;
+pub(super) use rotating::{RotatingRefresh, Spent};
 
 /// The grants a client can be allowed to use, in the words of RFC 6749.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{Introspection, Issuer, Jwks, Local, LocalIssuer};
 use crate::net::Outbound;
 use crate::token::Timestamp;
-use crate::verify::SetupError;
+use crate::verify::{Revocations, SetupError, Sightings};
 
 /// All issuers of a configuration.
 #[derive(Debug, Default)]
@@ -17,6 +17,10 @@ pub struct Issuers {
     required: Vec<IssuerId>,
     /// The client that trusts the authorities of the operating system, once one was needed.
     client: Option<Outbound>,
+    /// What was taken back of our own tokens.
+    revocations: Revocations,
+    /// Which generations of our sessions have been seen.
+    sightings: Sightings,
 }
 
 /// One issuer of a configuration.
@@ -53,6 +57,23 @@ pub struct IssuerState {
 }
 
 impl Issuers {
+    /// No issuers yet, and what is known of our own tokens.
+    pub fn knowing(revocations: Revocations, sightings: Sightings) -> Self {
+        Self {
+            revocations,
+            sightings,
+            ..Self::default()
+        }
+    }
+
+    pub(in crate::verify) const fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    pub(in crate::verify) const fn sightings(&self) -> &Sightings {
+        &self.sightings
+    }
+
     /// Adds one of our own mounts.
     pub fn add_local(&mut self, local: Local) -> IssuerId {
         self.add(Issuer::Local(Box::new(LocalIssuer::new(local))))

@@ -33,6 +33,13 @@ impl Store {
         })
     }
 
+    /// Whether several processes that serve requests may have it open.
+    pub const fn is_shared(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+        }
+    }
+
     /// Finishes what was begun and closes. Everything asked afterwards is [`StoreError::Closed`].
     pub async fn close(&self) {
         match &self.engine {

@@ -113,7 +113,14 @@ fn request(
 /// The token endpoint of a mount, as its clients reach it.
 fn endpoint(global: &Global, name: Option<&str>) -> Result<String, CliError> {
     let config = configuration(global)?;
-    let known = || config.dialect.keys().cloned().collect::<Vec<_>>().join(", ");
+    let known = || {
+        config
+            .dialect
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let mount = match (name, config.dialect.len()) {
         (Some(name), _) => config.dialect.get(name),
         (None, 1) => config.dialect.values().next(),

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::constant_time;
 use super::assertion::{self, Assertion, AssertionKeysError};
 use super::client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
 use super::{
@@ -17,6 +16,7 @@ use crate::settings::{SecretError, SecretSource};
 use crate::store::{Addition, Client, FormerSecret, Status, Store};
 use crate::token::{Digest, DigestHasher, Scope, Secret, Timestamp};
 use crate::verify::KeySet;
+use aws_lc_rs::constant_time;
 
 /// The programs that may ask for tokens. A clone is the same.
 #[derive(Clone, Debug)]
@@ -281,15 +281,13 @@ impl KnownClient {
     }
 
     fn stored(client: Client) -> Self {
-        let proof = client
-            .secret
-            .map_or(ExpectedProof::Nothing, |digest| {
-                ExpectedProof::Secret(KnownSecret {
-                    digest,
-                    former: client.former,
-                    in_header: None,
-                })
-            });
+        let proof = client.secret.map_or(ExpectedProof::Nothing, |digest| {
+            ExpectedProof::Secret(KnownSecret {
+                digest,
+                former: client.former,
+                in_header: None,
+            })
+        });
         Self {
             title: client.title.unwrap_or_else(|| client.name.clone()),
             name: client.name,
@@ -317,10 +315,12 @@ impl ExpectedProof {
             Some(ClientAuth::PrivateKeyJwt) => {
                 let keys = settings.jwks.as_ref().ok_or(AssertionKeysError::Missing);
                 let keys = keys.and_then(|path| assertion::keys(path.as_path()));
-                return keys.map(Self::Assertion).map_err(|source| StartError::ClientKeys {
-                    name: name.to_owned(),
-                    source,
-                });
+                return keys
+                    .map(Self::Assertion)
+                    .map_err(|source| StartError::ClientKeys {
+                        name: name.to_owned(),
+                        source,
+                    });
             }
             Some(ClientAuth::Basic) => Some(true),
             Some(ClientAuth::Post) => Some(false),

@@ -195,14 +195,32 @@ mod tests {
         for (text, expected) in [
             ("", "has no `secret`"),
             ("auth = \"basic\"", "has no `secret`"),
-            ("auth = \"post\"\njwks = \"a\"\nsecret = { env = \"A\" }", "`jwks` belongs to"),
+            (
+                "auth = \"post\"\njwks = \"a\"\nsecret = { env = \"A\" }",
+                "`jwks` belongs to",
+            ),
             ("auth = \"private_key_jwt\"", "has no `jwks`"),
-            ("auth = \"private_key_jwt\"\njwks = \"a\"\nsecret = { env = \"A\" }", "`secret` means nothing"),
-            ("auth = \"none\"\nsecret = { env = \"A\" }\ngrants = []", "`secret` means nothing"),
+            (
+                "auth = \"private_key_jwt\"\njwks = \"a\"\nsecret = { env = \"A\" }",
+                "`secret` means nothing",
+            ),
+            (
+                "auth = \"none\"\nsecret = { env = \"A\" }\ngrants = []",
+                "`secret` means nothing",
+            ),
             ("auth = \"none\"", "RFC 6749 §4.4"),
-            ("auth = \"none\"\ngrants = [\"authorization_code\"]", "`redirect_uris`"),
-            ("secret = { env = \"A\" }\nredirect_uris = [\"/back\"]", "whole URL"),
-            ("secret = { env = \"A\" }\nredirect_uris = [\"https://a.test/#b\"]", "fragment"),
+            (
+                "auth = \"none\"\ngrants = [\"authorization_code\"]",
+                "`redirect_uris`",
+            ),
+            (
+                "secret = { env = \"A\" }\nredirect_uris = [\"/back\"]",
+                "whole URL",
+            ),
+            (
+                "secret = { env = \"A\" }\nredirect_uris = [\"https://a.test/#b\"]",
+                "fragment",
+            ),
         ] {
             let said = wrong(text);
             assert!(said.contains(expected), "{expected} in:\n{said}");

@@ -6,11 +6,11 @@ use super::client::Clients;
 use super::grant::{StandingRefresh, client_credentials};
 use super::session::{Renewing, Sessions};
 use super::sign::{Bearer, sign};
-use super::{introspect, revoke};
 use super::{
     Answer, Ask, Circumstances, ClientCredentials, Grant, Hashing, IssueError, Issued,
     LocalIssuer, MasterKey, Program, Registration, StartError,
 };
+use super::{introspect, revoke};
 use crate::store::{Account, Store};
 use crate::token::{Digest, Scope, Secret, Timestamp};
 use crate::verify::{Revocations, Sightings};
@@ -118,10 +118,7 @@ impl Mint {
         issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<Answer, IssueError> {
-        let client = self
-            .clients
-            .authenticate(credentials, issuer, now)
-            .await?;
+        let client = self.clients.authenticate(credentials, issuer, now).await?;
         let scope = client_credentials::decide(&client, scope)?;
         // RFC 9068 §2.2: where no person is involved, the subject is the client.
         let bearer = Bearer {

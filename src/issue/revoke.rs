@@ -48,7 +48,9 @@ pub(super) async fn revoke(
         Shown::Nothing => Ok(()),
         Shown::Refresh(session, _) => {
             if session.client == client.name {
-                sessions.end(session.root, Ending::Revoked, issuer, now).await?;
+                sessions
+                    .end(session.root, Ending::Revoked, issuer, now)
+                    .await?;
             } else {
                 audit::session_refused(&session, "shown for revocation by another client");
             }
@@ -80,7 +82,9 @@ pub(super) async fn revoke_access(
     match session {
         Some(session) => {
             // Also when the token itself is dead: it still says which session is meant.
-            sessions.end(session.root, Ending::Revoked, issuer, now).await?;
+            sessions
+                .end(session.root, Ending::Revoked, issuer, now)
+                .await?;
         }
         None if now < identity.expires_at => {
             let verdict = Revocation {

@@ -12,8 +12,8 @@ use super::grant::{RotatingRefresh, Spent};
 use super::sign::{Bearer, sign_for_session};
 use super::{IssueError, Issued, LocalIssuer, MasterKey, random};
 use crate::store::{
-    Account, AccountId, Ended, Ending, Revocation, Revoked, Session, SessionId, Status,
-    Store, Turn, Whose,
+    Account, AccountId, Ended, Ending, Revocation, Revoked, Session, SessionId, Status, Store,
+    Turn, Whose,
 };
 use crate::token::{KeyError, Renewal, Rotation, Scope, Secret, Subject, Timestamp};
 use crate::verify::{Revocations, Sightings, TokenName};
@@ -287,9 +287,7 @@ impl Sessions {
         }
         Ok(Issued {
             expires_in: left,
-            refresh_expires_in: then
-                .refresh_expires_in
-                .map(|span| span.saturating_sub(age)),
+            refresh_expires_in: then.refresh_expires_in.map(|span| span.saturating_sub(age)),
             ..then
         })
     }
@@ -323,7 +321,8 @@ impl Sessions {
     }
 
     async fn is_alive(&self, session: &Session, now: Timestamp) -> Result<(), IssueError> {
-        let over = session.ended.is_some() || session.idle_end <= now || session.absolute_end <= now;
+        let over =
+            session.ended.is_some() || session.idle_end <= now || session.absolute_end <= now;
         if over {
             return Err(IssueError::InvalidGrant);
         }
@@ -355,7 +354,11 @@ impl Sessions {
             .store
             .end_session(root, ended, Some(verdict.clone()))
             .await?;
-        if !was_alive && !self.revocations.has_session(&issuer.name, &root.to_string()) {
+        if !was_alive
+            && !self
+                .revocations
+                .has_session(&issuer.name, &root.to_string())
+        {
             // One that was superseded has access tokens that live.
             self.store.revoke(verdict.clone()).await?;
         }
@@ -375,8 +378,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<u64, IssueError> {
         let verdict = verdict(Revoked::Subject(subject.to_owned()), issuer, now);
-        self.end_those(Whose::Account(account), why, &verdict)
-            .await
+        self.end_those(Whose::Account(account), why, &verdict).await
     }
 
     /// Ends all sessions that were opened for a client at this mount, and takes back every token it was given here.

@@ -61,8 +61,10 @@ struct Planner<'a> {
 
 /// Whose tokens count: those of our own mounts, and those of others.
 fn issuers(config: &Config, kept: &Kept, chores: &Chores) -> Result<Issuers, StartError> {
-    let mut issuers =
-        Issuers::knowing(kept.mint.revocations().clone(), kept.mint.sightings().clone());
+    let mut issuers = Issuers::knowing(
+        kept.mint.revocations().clone(),
+        kept.mint.sightings().clone(),
+    );
     for mount in kept.mounts.values() {
         let issuer = mount.issuer();
         issuers.add_local(Local {

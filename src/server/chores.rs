@@ -133,7 +133,11 @@ pub(super) async fn carry(sightings: &Sightings, store: &Store) {
 }
 
 /// Forgets, once a minute, what nobody can use any more.
-pub(super) async fn sweep(revocations: Revocations, store: Store, (time, tasks): (TimeSource, Tasks)) {
+pub(super) async fn sweep(
+    revocations: Revocations,
+    store: Store,
+    (time, tasks): (TimeSource, Tasks),
+) {
     let mut draining = std::pin::pin!(tasks.draining());
     let mut ticks = tokio::time::interval(SWEEP);
     loop {

@@ -109,9 +109,7 @@ fn keep_house(config: &Config, kept: &Kept, chores: &Chores, (time, tasks): (&Ti
         store: store.clone(),
         revocations: mint.revocations().clone(),
         time: time.clone(),
-        patience: store
-            .is_shared()
-            .then(|| config.cluster.deaf.patience()),
+        patience: store.is_shared().then(|| config.cluster.deaf.patience()),
     };
     chores.spawn(tasks, follower.follow(tasks.clone()));
     let sightings = mint.sightings().clone();

@@ -142,7 +142,11 @@ impl Revocations {
         let of_client = client.and_then(|client| verdicts.clients.get(client));
         let same_second =
             |cut: &&Cut| cut.at < now && cut.at.seconds() == now.seconds() && now < cut.until;
-        match [of_subject, of_client].into_iter().flatten().find(same_second) {
+        match [of_subject, of_client]
+            .into_iter()
+            .flatten()
+            .find(same_second)
+        {
             Some(_) => Timestamp::from_seconds(now.seconds() + 1),
             None => now,
         }
@@ -313,7 +317,11 @@ mod tests {
         assert_eq!(dated("u1", soon), later(1));
         assert_eq!(dated("u2", soon), soon);
         assert_eq!(dated("u1", later(1)), later(1));
-        assert_eq!(dated("u1", NOW), NOW, "asked for before the cut: it stays dead");
+        assert_eq!(
+            dated("u1", NOW),
+            NOW,
+            "asked for before the cut: it stays dead"
+        );
     }
 
     #[test]

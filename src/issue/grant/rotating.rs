@@ -86,11 +86,12 @@ impl RotatingRefresh {
         };
         let session = store.session(id).await?;
         let session = session.filter(|session| session.realm == realm);
-        Ok(session.filter(|session| {
-            let expected = self.tag(session, generation);
-            constant_time::verify_slices_are_equal(expected.as_ref(), &tag).is_ok()
-        })
-        .map(|session| (session, generation)))
+        Ok(session
+            .filter(|session| {
+                let expected = self.tag(session, generation);
+                constant_time::verify_slices_are_equal(expected.as_ref(), &tag).is_ok()
+            })
+            .map(|session| (session, generation)))
     }
 
     /// Every part has a fixed length, so no two tokens are made from the same bytes.

@@ -125,3 +125,121 @@ impl Assertion<'_> {
 const LONGEST: Duration = Duration::from_mins(5);
 /// In bytes.
 const LONGEST_ID: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::issue::testing::{App, House, NOW, later};
+    use crate::issue::{Ask, ClientCredentials, ClientProof};
+    use crate::token::SigningKey;
+
+    fn signed(key: &SigningKey, claims: &Value) -> Secret {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = json!({ "alg": "ES256", "kid": key.kid() });
+        let message = format!("{}.{}", part(&header), part(claims));
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).unwrap());
+        Secret::new(format!("{message}.{signature}"))
+    }
+
+    /// Good claims, with these members changed; `null` removes one.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "reads better where it is called"
+    )]
+    fn claims(changes: Value) -> Value {
+        let mut claims = json!({
+            "iss": "keyed", "sub": "keyed", "aud": "https://api.test/oauth", "jti": "one",
+            "iat": NOW.seconds(), "exp": NOW.seconds() + 300,
+        });
+        let members = claims.as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            if value.is_null() {
+                members.remove(name);
+            } else {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+        claims
+    }
+
+    async fn is_believed(house: &House, name: &str, assertion: Secret, now: Timestamp) -> bool {
+        let client = ClientCredentials {
+            id: name.to_owned(),
+            proof: ClientProof::Assertion(assertion),
+            in_header: false,
+        };
+        let ask = Ask::ClientCredentials {
+            client,
+            scope: None,
+        };
+        match house.mint.answer(ask, &house.issuer, now).await {
+            Ok(_) => true,
+            Err(IssueError::InvalidClient { in_header: false }) => false,
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Z01
+    #[tokio::test]
+    async fn a_client_proves_itself_once_by_what_it_signed() {
+        let house = House::new().await;
+        let good = signed(&house.key, &claims(json!({})));
+        assert!(is_believed(&house, "keyed", good.clone(), NOW).await);
+        assert!(
+            !is_believed(&house, "keyed", good, NOW).await,
+            "shown twice"
+        );
+        let next = signed(&house.key, &claims(json!({ "jti": "two", "iat": null })));
+        assert!(is_believed(&house, "keyed", next, later(299)).await);
+        let alone = claims(json!({ "jti": "three", "aud": ["https://api.test/oauth"] }));
+        assert!(is_believed(&house, "keyed", signed(&house.key, &alone), NOW).await);
+    }
+
+    /// Z01
+    #[tokio::test]
+    async fn an_assertion_is_held_to_every_word() {
+        let house = House::new().await;
+        for changes in [
+            json!({ "iss": "shop" }),
+            json!({ "sub": "shop" }),
+            json!({ "iss": null }),
+            json!({ "sub": null }),
+            json!({ "aud": null }),
+            json!({ "aud": "https://api.test/oauth/token" }),
+            json!({ "aud": ["https://api.test/oauth", "https://other.test"] }),
+            json!({ "aud": [] }),
+            json!({ "exp": null }),
+            json!({ "exp": NOW.seconds() }),
+            json!({ "exp": NOW.seconds() + 301 }),
+            json!({ "exp": "soon" }),
+            json!({ "nbf": NOW.seconds() + 1 }),
+            json!({ "jti": null }),
+            json!({ "jti": "" }),
+            json!({ "jti": "x".repeat(257) }),
+            json!({ "jti": 7 }),
+        ] {
+            let assertion = signed(&house.key, &claims(changes.clone()));
+            assert!(
+                !is_believed(&house, "keyed", assertion, NOW).await,
+                "{changes}"
+            );
+        }
+        let stranger = SigningKey::generate(Algorithm::ES256).unwrap();
+        let forged = signed(&stranger, &claims(json!({})));
+        assert!(!is_believed(&house, "keyed", forged, NOW).await);
+        let of_keyed = signed(&house.key, &claims(json!({})));
+        for other in [App::SHOP.name, App::PUBLIC.name, "nobody"] {
+            assert!(!is_believed(&house, other, of_keyed.clone(), NOW).await);
+        }
+        let nonsense = Secret::new("a.b.c");
+        assert!(!is_believed(&house, "keyed", nonsense, NOW).await);
+        assert!(
+            is_believed(&house, "keyed", of_keyed, NOW).await,
+            "nothing of it was spent"
+        );
+    }
+}

@@ -391,3 +391,105 @@ const SECRET_LEN: usize = 43;
 /// For how long a name is taken to be nobody's.
 const MISSING_FOR: Duration = Duration::from_secs(1);
 const MISSING_MOST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issue::testing::{House, NOW, later};
+
+    fn shown(id: &str, proof: ClientProof, in_header: bool) -> ClientCredentials {
+        ClientCredentials {
+            id: id.to_owned(),
+            proof,
+            in_header,
+        }
+    }
+
+    fn secret(text: &str) -> ClientProof {
+        ClientProof::Secret(Secret::new(text))
+    }
+
+    /// V02, X05: what a client is set to prove itself by is the only thing that does.
+    #[tokio::test]
+    async fn a_client_proves_itself_as_it_was_set_to_and_in_no_other_way() {
+        let house = House::new().await;
+        let settings = |auth| ClientSettings {
+            auth,
+            secret: Some(SecretSource {
+                literal: Some(Secret::new("s")),
+                ..SecretSource::default()
+            }),
+            ..ClientSettings::default()
+        };
+        let listed = BTreeMap::from([
+            ("basic".to_owned(), settings(Some(ClientAuth::Basic))),
+            ("post".to_owned(), settings(Some(ClientAuth::Post))),
+            ("either".to_owned(), settings(None)),
+            ("none".to_owned(), settings(Some(ClientAuth::None))),
+        ]);
+        let clients = Clients::open(&listed, house.store.clone()).await.unwrap();
+        for (id, proof, in_header, expected) in [
+            ("basic", secret("s"), true, true),
+            ("basic", secret("s"), false, false),
+            ("post", secret("s"), false, true),
+            ("post", secret("s"), true, false),
+            ("either", secret("s"), true, true),
+            ("either", secret("s"), false, true),
+            ("either", secret("t"), false, false),
+            ("either", ClientProof::Nothing, false, false),
+            ("none", ClientProof::Nothing, false, true),
+            ("none", secret("s"), true, false),
+            ("nobody", ClientProof::Nothing, false, false),
+        ] {
+            let credentials = shown(id, proof, in_header);
+            let answer = clients.authenticate(&credentials, &house.issuer, NOW).await;
+            assert_eq!(answer.is_ok(), expected, "{credentials:?}");
+        }
+        assert!(clients.find("none").await.unwrap().unwrap().is_public);
+        assert!(!clients.find("basic").await.unwrap().unwrap().is_public);
+        assert!(clients.find("nobody").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_proves_nothing_has_no_tokens_of_its_own() {
+        let house = House::new().await;
+        let listed = BTreeMap::from([(
+            "open".to_owned(),
+            ClientSettings {
+                auth: Some(ClientAuth::None),
+                ..ClientSettings::default()
+            },
+        )]);
+        let clients = Clients::open(&listed, house.store.clone()).await.unwrap();
+        let known = clients.find("open").await.unwrap().unwrap();
+        let decided = crate::issue::grant::client_credentials::decide(&known, None);
+        assert!(matches!(decided, Err(IssueError::UnauthorizedClient)));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_nobodys_is_remembered_for_a_second() {
+        let house = House::new().await;
+        let ask = async |now| {
+            let credentials = shown("late", secret("s"), true);
+            let answer = house.clients.authenticate(&credentials, &house.issuer, now);
+            answer.await.is_ok()
+        };
+        assert!(!ask(NOW).await);
+        let client = Client {
+            name: "late".into(),
+            secret: Some(Digest::of(b"s")),
+            former: None,
+            scope: Scope::empty(),
+            grants: vec![],
+            status: Status::Active,
+            created_at: NOW,
+            redirect_uris: vec![],
+            title: None,
+            registered_at: None,
+        };
+        // By another process, so that nobody here is told.
+        let _added = house.store.add_client(client).await.unwrap();
+        assert!(!ask(Timestamp::from_millis(NOW.millis() + 999)).await);
+        assert!(ask(later(1)).await);
+    }
+}

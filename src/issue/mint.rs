@@ -127,8 +127,8 @@ impl Mint {
             scope,
         };
         let whose = (bearer.subject, bearer.client);
-        let issued = self.revocations().issued_at(&issuer.name, whose, now);
-        let signed = sign(&bearer, issuer, issued)?;
+        let date = self.revocations().issued_at(&issuer.name, whose, now);
+        let signed = sign(&bearer, issuer, date)?;
         let who = Who::Client(credentials.id.clone());
         audit::token_issued(
             &issuer.name,
@@ -188,8 +188,8 @@ impl Mint {
             is_public,
             scope,
         };
-        let issued = self.sessions.renew(&renewing, issuer, now).await?;
-        Ok(Answer::Issued(issued))
+        let tokens = self.sessions.renew(&renewing, issuer, now).await?;
+        Ok(Answer::Issued(tokens))
     }
 
     async fn introspect(

@@ -33,6 +33,8 @@ mod revoke;
 mod rotate;
 mod session;
 mod sign;
+#[cfg(test)]
+mod testing;
 
 pub use account::Accounts;
 pub use ask::{

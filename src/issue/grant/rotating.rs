@@ -35,8 +35,9 @@ impl RotatingRefresh {
                 Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(body)))
             }
             RefreshForm::Hex => {
-                let head = tag.as_ref().iter().take(HEX_BYTES);
-                Secret::new(head.map(|byte| format!("{byte:02x}")).collect::<String>())
+                let head = tag.as_ref().first_chunk::<HEX_BYTES>();
+                let number = u128::from_be_bytes(head.copied().unwrap_or_default());
+                Secret::new(format!("{number:032x}"))
             }
         }
     }

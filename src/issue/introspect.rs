@@ -20,7 +20,6 @@ pub(super) async fn introspect(
     now: Timestamp,
 ) -> Result<Option<Introspected>, IssueError> {
     let found = match Shown::find(token, sessions, issuer).await? {
-        Shown::Nothing => None,
         Shown::Refresh(session, generation) => {
             let live = session.client == client.name
                 && session.generation == generation
@@ -34,7 +33,7 @@ pub(super) async fn introspect(
         Shown::Access(identity) if now < identity.expires_at => {
             access(&identity, (sessions, store), issuer).await?
         }
-        Shown::Access(_) => None,
+        Shown::Access(_) | Shown::Nothing => None,
     };
     let subject = found.as_ref().map(|found| &*found.subject);
     audit::introspected(&issuer.name, &client.name, subject);

@@ -115,14 +115,14 @@ impl House {
     }
 
     async fn at(folder: TempDir) -> Self {
-        let store = Store::open(&StoreSettings::default(), folder.path());
-        let store = store.await.unwrap();
+        let file = StoreSettings::default();
+        let store = Store::open(&file, folder.path()).await.unwrap();
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let jwks = folder.path().join("keyed.json");
         let set = json!({ "keys": [key.jwk()] }).to_string();
         std::fs::write(&jwks, set).unwrap();
-        let clients = Clients::open(&listed(FilePath::from(jwks)), store.clone());
-        let clients = clients.await.unwrap();
+        let listed = listed(FilePath::from(jwks));
+        let clients = Clients::open(&listed, store.clone()).await.unwrap();
         let hashing = Hashing::start(&PasswordSettings {
             memory: ByteSize::kib(64),
             passes: 1,

@@ -7,8 +7,8 @@ use super::grant::{StandingRefresh, client_credentials};
 use super::session::{Renewing, Sessions};
 use super::sign::{Bearer, sign};
 use super::{
-    Answer, Ask, Circumstances, ClientCredentials, Grant, Hashing, IssueError, Issued,
-    LocalIssuer, MasterKey, Program, Registration, StartError,
+    Answer, Ask, Circumstances, ClientCredentials, Grant, Hashing, IssueError, Issued, LocalIssuer,
+    MasterKey, Program, Registration, StartError,
 };
 use super::{introspect, revoke};
 use crate::store::{Account, Store};

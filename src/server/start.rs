@@ -165,7 +165,7 @@ impl Running {
         self.admin
             .drain(Duration::ZERO, std::future::ready(()))
             .await;
-        carry(self.kept.mint.sightings(), &self.kept.store).await;
+        Box::pin(carry(self.kept.mint.sightings(), &self.kept.store)).await;
         self.kept.store.close().await;
         if let Some(journal) = &self.observer.journal {
             journal.close();

@@ -57,22 +57,13 @@ impl Server {
             Arc::clone(gate.verifier.issuers()),
         );
         let state = State::new(kept.store.clone(), Arc::clone(&issuers), time.clone());
-<<<<<<< HEAD
-        chores.spawn(&tasks, refresh_keys(issuers, time, tasks.clone()));
+        chores.spawn(&tasks, refresh_keys(issuers, time.clone(), tasks.clone()));
+        keep_house(config, &kept, &chores, (&time, &tasks));
         let manners = config.listener.iter().map(|(name, listener)| {
             let proxies = Proxies::new(&listener.trusted_proxies);
             (name.clone(), (listener.timeouts.body_idle, proxies))
         });
         let manners: Arc<BTreeMap<String, (Lifetime, Proxies)>> = Arc::new(manners.collect());
-=======
-        chores.spawn(&tasks, refresh_keys(issuers, time.clone(), tasks.clone()));
-        keep_house(config, &kept, &chores, (&time, &tasks));
-        let patience = config
-            .listener
-            .iter()
-            .map(|(name, listener)| (name.clone(), listener.timeouts.body_idle));
-        let patience: Arc<BTreeMap<String, Lifetime>> = Arc::new(patience.collect());
->>>>>>> 09e9ac3 (issue: keep sessions, renew and end them, and heed what was taken back)
         let listening = Listening::start(bound, workers, move |peer: Arc<Peer>| {
             let (idle, proxies) = manners.get(&*peer.listener).cloned().unwrap_or_else(|| {
                 // Every peer names the listener that accepted it.

@@ -174,6 +174,7 @@ impl Mint {
     ) -> Result<Answer, IssueError> {
         let (program, is_public) = match by {
             Program::Named(name) => (name.clone(), true),
+            Program::Unnamed => (String::new(), true),
             Program::Known(credentials) => {
                 let client = self.clients.authenticate(credentials, issuer, now).await?;
                 if !client.grants.contains(&Grant::RefreshToken) {

@@ -4,6 +4,8 @@
 //! in the store. One form says which session it belongs to, and so is recognised for that session's whole life, however
 //! long ago it was spent; the other is found by the digest of the live one only.
 
+use std::sync::Arc;
+
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,12 +17,13 @@ use crate::token::{Digest, KeyError, OnReplay, RefreshForm, Rotation, Secret, Ti
 
 /// Derives and recognises refresh tokens that are spent at every use.
 #[derive(Clone, Debug)]
-pub(in crate::issue) struct RotatingRefresh(hmac::Key);
+pub(in crate::issue) struct RotatingRefresh(Arc<hmac::Key>);
 
 impl RotatingRefresh {
     pub(in crate::issue) fn new(master: &MasterKey) -> Result<Self, KeyError> {
         let key = master.derive(Purpose::RotatingRefresh)?;
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())))
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
+        Ok(Self(Arc::new(key)))
     }
 
     /// The refresh token of the session's generation.

@@ -18,6 +18,15 @@ impl Accounts {
         Self { store, hashing }
     }
 
+    /// The threads that hash their passwords.
+    pub const fn hashing(&self) -> &Hashing {
+        &self.hashing
+    }
+
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Makes an account with no scope, and the key its owner logs in with: the name and 32 random characters.
     pub async fn register(
         &self,
@@ -215,11 +224,11 @@ impl Accounts {
 }
 
 /// Any text that is not blank, as its owner wrote it: not trimmed, and `Ada` is not `ada`.
-fn is_usable_name(name: &str) -> bool {
+pub(super) fn is_usable_name(name: &str) -> bool {
     !name.trim().is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control)
 }
 
-fn is_usable_password(password: &Secret) -> bool {
+pub(super) fn is_usable_password(password: &Secret) -> bool {
     let password = password.reveal();
     !password.trim().is_empty() && password.len() <= PASSWORD_MAX
 }
@@ -228,7 +237,7 @@ fn is_usable_password(password: &Secret) -> bool {
 const NAME_MAX: usize = 256;
 const PASSWORD_MAX: usize = 1024;
 /// How many random characters follow the name in an account's key: 190 bits.
-const KEY_TAIL: usize = 32;
+pub(super) const KEY_TAIL: usize = 32;
 
 #[cfg(test)]
 mod tests {

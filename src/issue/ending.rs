@@ -5,7 +5,7 @@
 use super::revoke::{Shown, revoke_access};
 use super::session::verdict;
 use super::{IssueError, LocalIssuer, Mint};
-use crate::store::{Ending, Revoked, Session, SessionId};
+use crate::store::{Account, Ending, Revoked, Session, SessionId};
 use crate::token::{Secret, Subject, Timestamp};
 
 impl Mint {
@@ -54,15 +54,27 @@ impl Mint {
         let Some(account) = self.store.account_by_name(&issuer.name, name).await? else {
             return Ok(None);
         };
-        let subject = match issuer.profile.subject {
-            Subject::Id => account.id.to_string(),
-            Subject::Name => account.name,
-        };
-        let whose = (account.id, &*subject);
-        self.sessions
-            .end_all_of(whose, Ending::Account, issuer, now)
-            .await
-            .map(Some)
+        let mut count = 0;
+        for account in self.household(account).await? {
+            let subject = match issuer.profile.subject {
+                Subject::Id => account.id.to_string(),
+                Subject::Name => account.name,
+            };
+            let whose = (account.id, &*subject);
+            let ended = self
+                .sessions
+                .end_all_of(whose, Ending::Account, issuer, now);
+            count += ended.await?;
+        }
+        Ok(Some(count))
+    }
+
+    /// An account and its members: what they have, they have by its secret.
+    async fn household(&self, account: Account) -> Result<Vec<Account>, IssueError> {
+        let mut all = self.store.accounts(&account.realm).await?;
+        all.retain(|other| other.owner == Some(account.id));
+        all.push(account);
+        Ok(all)
     }
 
     /// Ends every session that was opened for a client at this mount, and takes back every token it was given here.

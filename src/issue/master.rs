@@ -23,6 +23,8 @@ pub struct MasterKey(Prk);
 pub(super) enum Purpose {
     /// Encrypting signing keys in the store.
     SealSigningKeys,
+    /// Encrypting the secrets of second factors in the store.
+    SealSecondFactors,
     /// Deriving the refresh tokens that never change.
     StandingRefresh,
     /// Deriving the refresh tokens that are spent at every use.
@@ -61,7 +63,25 @@ impl MasterKey {
 
     /// Encrypts `plain` so that it can be opened only together with `context` (AES-256-GCM, a random nonce in front).
     pub(super) fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let key = self.sealing()?;
+        self.seal_for(Purpose::SealSigningKeys, context, plain)
+    }
+
+    /// The same for the secret of a second factor.
+    pub(super) fn seal_second_factor(
+        &self,
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        self.seal_for(Purpose::SealSecondFactors, context, plain)
+    }
+
+    fn seal_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        let key = self.sealing(purpose)?;
         let mut sealed = plain.to_vec();
         let nonce = key
             .seal_in_place_append_tag(Aad::from(context), &mut sealed)
@@ -76,9 +96,27 @@ impl MasterKey {
         context: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, NotSealedByUs> {
+        self.open_for(Purpose::SealSigningKeys, context, sealed)
+    }
+
+    /// Decrypts what [`MasterKey::seal_second_factor`] made with the same `context`.
+    pub(super) fn open_second_factor(
+        &self,
+        context: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, NotSealedByUs> {
+        self.open_for(Purpose::SealSecondFactors, context, sealed)
+    }
+
+    fn open_for(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, NotSealedByUs> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(NotSealedByUs)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotSealedByUs)?;
-        let key = self.sealing().map_err(|_| NotSealedByUs)?;
+        let key = self.sealing(purpose).map_err(|_| NotSealedByUs)?;
         let mut buffer = Zeroizing::new(sealed.to_vec());
         let plain = key
             .open_in_place(nonce, Aad::from(context), &mut buffer)
@@ -86,8 +124,8 @@ impl MasterKey {
         Ok(Zeroizing::new(plain.to_vec()))
     }
 
-    fn sealing(&self) -> Result<RandomizedNonceKey, KeyError> {
-        let key = self.derive(Purpose::SealSigningKeys)?;
+    fn sealing(&self, purpose: Purpose) -> Result<RandomizedNonceKey, KeyError> {
+        let key = self.derive(purpose)?;
         RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| KeyError::Cryptography)
     }
 }
@@ -102,6 +140,7 @@ impl Purpose {
     const fn words(self) -> &'static str {
         match self {
             Self::SealSigningKeys => "seal signing keys",
+            Self::SealSecondFactors => "seal second factors",
             Self::StandingRefresh => "refresh",
             Self::RotatingRefresh => "refresh sessions",
         }

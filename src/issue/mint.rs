@@ -6,6 +6,7 @@ use super::client::Clients;
 use super::grant::{StandingRefresh, client_credentials};
 use super::session::{Renewing, Sessions};
 use super::sign::{Bearer, sign};
+use super::totp::SecondFactors;
 use super::{
     Answer, Ask, Circumstances, ClientCredentials, Grant, Hashing, IssueError, Issued, LocalIssuer,
     MasterKey, Program, Registration, StartError,
@@ -23,6 +24,7 @@ pub struct Mint {
     pub(super) accounts: Accounts,
     pub(super) refresh: StandingRefresh,
     pub(super) sessions: Sessions,
+    pub(super) factors: SecondFactors,
 }
 
 impl Mint {
@@ -36,12 +38,14 @@ impl Mint {
         let refresh = StandingRefresh::new(master)?;
         let sessions = Sessions::new(store.clone(), master)?;
         let accounts = Accounts::new(store.clone(), hashing);
+        let factors = SecondFactors::new(store.clone(), master.clone());
         Ok(Self {
             store,
             clients,
             accounts,
             refresh,
             sessions,
+            factors,
         })
     }
 
@@ -92,14 +96,14 @@ impl Mint {
                 self.introspect(&client, &token, issuer, now).await
             }
             Ask::Revoke { client, token } => self.revoke(&client, &token, issuer, now).await,
-            Ask::Password { .. }
-            | Ask::Code { .. }
+            ask @ (Ask::Password { .. } | Ask::Account { .. } | Ask::Myself { .. }) => {
+                self.proven(ask, issuer, at).await
+            }
+            Ask::Code { .. }
             | Ask::Wallet { .. }
-            | Ask::Account { .. }
             | Ask::BeginHandoff { .. }
             | Ask::RedeemHandoff { .. }
-            | Ask::RegisterClient(_)
-            | Ask::Myself { .. } => Err(IssueError::NotOffered),
+            | Ask::RegisterClient(_) => Err(IssueError::NotOffered),
             Ask::Keys => Ok(Answer::Keys(issuer.keyring.jwks())),
             Ask::Metadata => Ok(Answer::Metadata {
                 issuer: issuer.identifier.clone(),
@@ -174,7 +178,7 @@ impl Mint {
     ) -> Result<Answer, IssueError> {
         let (program, is_public) = match by {
             Program::Named(name) => (name.clone(), true),
-            Program::Unnamed => (String::new(), true),
+            Program::Unnamed => (self.unsaid_name(refresh_token, issuer).await?, true),
             Program::Known(credentials) => {
                 let client = self.clients.authenticate(credentials, issuer, now).await?;
                 if !client.grants.contains(&Grant::RefreshToken) {
@@ -284,7 +288,7 @@ fn issue_to(
 }
 
 impl super::sign::Signed {
-    fn answer(self, scope: Scope, refresh_token: Option<Secret>) -> Answer {
+    pub(super) fn answer(self, scope: Scope, refresh_token: Option<Secret>) -> Answer {
         let Self {
             token, expires_in, ..
         } = self;

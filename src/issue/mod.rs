@@ -8,8 +8,8 @@
 //! stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
 //! This folder knows no HTTP and no dialect.
 //!
-//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `lockout`, `hashing`,
-//! `legacy`, `grant`, `session`, `sign`, `revoke`, `introspect`, `ending`; then the keys: `master`,
+//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `lockout`,
+//! `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `sign`, `revoke`, `introspect`, `ending`; then the keys: `master`,
 //! `rotate`; then `audit`, `random`, `error`.
 
 mod account;
@@ -28,6 +28,8 @@ mod legacy;
 mod lockout;
 mod master;
 mod mint;
+mod newcomer;
+mod proof;
 mod random;
 mod revoke;
 mod rotate;
@@ -35,6 +37,7 @@ mod session;
 mod sign;
 #[cfg(test)]
 mod testing;
+mod totp;
 
 pub use account::Accounts;
 pub use ask::{
@@ -52,6 +55,8 @@ pub use legacy::UnusableHash;
 pub use lockout::LockoutSettings;
 pub use master::MasterKey;
 pub use mint::Mint;
+pub use newcomer::NewAccount;
 pub use rotate::open_keyring;
 pub use session::{Opening, Sessions};
 pub use sign::{Bearer, sign_by_hand};
+pub use totp::SecondFactors;

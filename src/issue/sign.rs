@@ -56,9 +56,22 @@ pub(super) fn sign(
     issuer: &LocalIssuer,
     now: Timestamp,
 ) -> Result<Signed, IssueError> {
+    sign_naming(bearer, &[], issuer, now)
+}
+
+/// Signs an access token that belongs to no session, and names more than a subject and a client.
+pub(super) fn sign_naming(
+    bearer: &Bearer<'_>,
+    names: &[(&'static str, &str)],
+    issuer: &LocalIssuer,
+    now: Timestamp,
+) -> Result<Signed, IssueError> {
     let id = URL_SAFE_NO_PAD.encode(random::bytes::<16>()?);
     let id = issuer.profile.identified.then_some(id);
-    let claims = claims(bearer, issuer, id.as_deref(), now);
+    let mut claims = claims(bearer, issuer, id.as_deref(), now);
+    for (claim, name) in names {
+        claims.insert((*claim).to_owned(), (*name).into());
+    }
     finish(&claims, id, issuer)
 }
 

@@ -3,9 +3,11 @@
 //! Each file decides one ground: who may have which scope, and how the token may be renewed. None of them reads a
 //! password or signs; that is [`account`](super::account)'s and [`sign`](super::sign)'s business.
 //!
-//! Reading order: `client_credentials`, `refresh_token`, `rotating`.
+//! Reading order: `client_credentials`, `password`, `account`, `refresh_token`, `rotating`.
 
+pub(super) mod account;
 pub(super) mod client_credentials;
+pub(super) mod password;
 mod refresh_token;
 mod rotating;
 

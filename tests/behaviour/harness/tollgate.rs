@@ -17,8 +17,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 use tollgate::{
     config::Config,
+    issue::NewAccount,
     server::{Kept, Running, Server},
-    token::{Scope, TimeSource, Timestamp},
+    store::Status,
+    token::{Scope, Secret, TimeSource, Timestamp},
 };
 
 use super::{
@@ -100,6 +102,48 @@ impl Tollgate {
     /// What an operator reaches through commands: accounts, clients, keys.
     pub(crate) fn kept(&self) -> &Kept {
         self.running.kept()
+    }
+
+    /// Makes an account, as the operator does.
+    pub(crate) async fn add_account(&self, mount: &str, account: NewAccount) {
+        let accounts = &self.kept().accounts;
+        let added = accounts.add(mount, account, self.clock.now()).await;
+        added.unwrap();
+    }
+
+    /// Gives an account another password, as the operator does.
+    pub(crate) async fn set_password(&self, mount: &str, name: &str, password: &str) {
+        let accounts = &self.kept().accounts;
+        let changed = accounts.set_password(mount, name, Secret::new(password));
+        assert!(changed.await.unwrap());
+        self.end_account(mount, name).await;
+    }
+
+    /// Disables an account, as the operator does.
+    pub(crate) async fn disable(&self, mount: &str, name: &str) {
+        let accounts = &self.kept().accounts;
+        let changed = accounts.set_status(mount, name, Status::Disabled);
+        assert!(changed.await.unwrap());
+        self.end_account(mount, name).await;
+    }
+
+    async fn end_account(&self, mount: &str, name: &str) {
+        let kept = self.kept();
+        let issuer = kept.mounts[mount].issuer();
+        let ended = kept.mint.end_account(name, issuer, self.clock.now()).await;
+        ended.unwrap().expect("an account");
+    }
+
+    /// Gives an account a second factor, and says what its owner's app is told.
+    pub(crate) async fn enable_totp(&self, mount: &str, name: &str) -> String {
+        let factors = self.kept().mint.second_factors();
+        let told = factors.enable(mount, name).await.unwrap();
+        told.expect("an account").reveal().to_owned()
+    }
+
+    /// What the gateway's clock says, in seconds since the epoch.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.clock.now().seconds()
     }
 
     /// Gives an account these scopes.

@@ -1,3 +1,6 @@
 //! The dialects, each by the rows of its contract.
 
+mod across;
+mod hubler;
+mod nexudus;
 mod nexushub;

@@ -70,8 +70,8 @@ impl Mint {
             continues: None,
             grant: "password",
         };
-        let issued = self.sessions.open(&opening, issuer, at.now).await?;
-        Ok(Answer::Issued(issued))
+        let tokens = self.sessions.open(&opening, issuer, at.now).await?;
+        Ok(Answer::Issued(tokens))
     }
 
     /// The name a program goes by that says none, if it has this refresh token from a time when it said none either.

@@ -95,8 +95,13 @@ impl Tollgate {
 
     /// A raw connection to the listener `public`, over TLS, `http/1.1`, for `gw.test`.
     pub(crate) async fn wire(&self) -> Wire {
+        self.wire_to("gw.test").await
+    }
+
+    /// The same for another host.
+    pub(crate) async fn wire_to(&self, host: &str) -> Wire {
         let config = authority().client(&["http/1.1"]);
-        Wire::tls(self.address("public"), "gw.test", config).await
+        Wire::tls(self.address("public"), host, config).await
     }
 
     /// What an operator reaches through commands: accounts, clients, keys.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use super::Format;
+use super::visible::Visible;
 
 /// What operators see of the program at work.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -80,7 +81,11 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
         .with_target(true);
     let started = match settings.format.settle(&std::io::stderr()) {
         Format::Human => subscriber.try_init(),
-        Format::Json | Format::Auto => subscriber.json().flatten_event(true).try_init(),
+        Format::Json | Format::Auto => subscriber
+            .json()
+            .flatten_event(true)
+            .with_writer(|| Visible(std::io::stderr()))
+            .try_init(),
     };
     if started.is_err() {
         tracing::debug!("the log was started before");

@@ -7,7 +7,7 @@
 //! Promises: writing a record never blocks a request; no secret, token or query value is ever written; whatever a
 //! stranger sent is escaped. This folder knows HTTP status codes and nothing of sockets.
 //!
-//! Reading order: `refusal`, `trail`, `request_id`, `record`, `journal`, `metrics`, `logging`.
+//! Reading order: `refusal`, `trail`, `request_id`, `record`, `journal`, `metrics`, `logging`, `visible`.
 
 mod journal;
 mod logging;
@@ -15,6 +15,7 @@ mod metrics;
 mod record;
 mod refusal;
 mod request_id;
+mod visible;
 
 pub use journal::Journal;
 pub use logging::{AccessLogSettings, LogSettings, TelemetrySettings, start};

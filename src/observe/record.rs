@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Version};
 use serde::{Deserialize, Serialize};
 
+use super::visible::visible;
 use super::{Journal, Metrics, Refusal, RequestId, Series};
 use crate::token::{Digest, Timestamp};
 
@@ -246,9 +247,10 @@ impl<'a> Fields<'a> {
             self.0.push(b'"');
             return;
         }
-        // serde_json escapes quotes and control characters.
-        if serde_json::to_writer(&mut *self.0, value).is_err() {
-            self.0.extend_from_slice(b"null");
+        // serde_json escapes quotes and most control characters.
+        match serde_json::to_vec(value) {
+            Ok(json) => self.0.extend_from_slice(&visible(&json)),
+            Err(_) => self.0.extend_from_slice(b"null"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::call::CallError;
-use crate::issue::IssueError;
+use crate::issue::{ImportError, IssueError};
 use crate::net::OutboundError;
 use crate::server::StartError;
 use crate::settings::Report;
@@ -41,6 +41,9 @@ pub(super) enum CliError {
     /// The issuing side refused.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// A file of people is not taken.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,17 +1,22 @@
 //! `tollgate user`: people who may ask for tokens. Each token service has its own.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::client::word;
 use super::command::Global;
 use super::desk::Desk;
 use super::{CliError, console, input};
-use crate::issue::LocalIssuer;
+use crate::issue::{Hashing, LocalIssuer, PasswordSettings};
+use crate::server::StartError;
+use crate::settings::ByteSize;
 use crate::store::Status;
-use crate::token::Scope;
+use crate::token::{Scope, Secret};
 
 /// People who may ask for tokens.
 #[derive(Debug, Subcommand)]
@@ -26,6 +31,26 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = input::scope, default_value = "")]
         scope: Scope,
     },
+    /// Add everybody in a file, or nobody: a JSON object on every line, with `name`, and where wanted `email`, `title`,
+    /// `scopes` (a list), `hash` (of their password: Argon2, bcrypt, PBKDF2 or scrypt) and `must_reset`
+    Import {
+        /// The file; `-` is standard input
+        file: PathBuf,
+        /// The token service: the name of its `[dialect.NAME]`; may be left out if there is only one
+        #[arg(long)]
+        mount: Option<String>,
+    },
+    /// Show a person
+    Show {
+        #[command(flatten)]
+        who: Who,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What passwords are worth, and what they cost
+    #[command(subcommand)]
+    Password(PasswordCommand),
     /// List the people of a token service
     List {
         /// The token service: the name of its `[dialect.NAME]`
@@ -35,7 +60,7 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Give a person another password; their refresh tokens are void from now on
+    /// Give a person another password; their sessions end now
     Passwd {
         #[command(flatten)]
         who: Who,
@@ -55,7 +80,7 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         who: Who,
     },
-    /// Let a person get no more tokens
+    /// Let a person get no more tokens; their sessions end now
     Disable {
         #[command(flatten)]
         who: Who,
@@ -65,6 +90,18 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         who: Who,
     },
+}
+
+/// What passwords are worth, and what they cost.
+#[derive(Debug, Subcommand)]
+pub(super) enum PasswordCommand {
+    /// Hash a password as the configuration says
+    Hash {
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Say how long one hash takes on this machine, as the configuration says and with other settings
+    Calibrate,
 }
 
 /// A person of a token service.
@@ -95,17 +132,14 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
             scope,
         } => add(global, &desk, &who, &password, scope),
         UserCommand::List { mount, json } => list(&desk, mount.as_deref(), json),
-        UserCommand::Passwd { who, password } => {
-            let issuer = who.issuer(&desk)?;
-            let password = password.read()?;
-            let changed = desk
-                .kept
-                .accounts
-                .set_password(&issuer.name, &who.name, password);
-            let changed = desk.wait(changed)?;
-            who.end(&desk, issuer)?;
-            who.done(changed, global, "password changed, sessions ended")
+        UserCommand::Passwd { who, password } => passwd(global, &desk, &who, &password),
+        UserCommand::Import { file, mount } => import(global, &desk, &file, mount.as_deref()),
+        UserCommand::Show { who, json } => show(&desk, &who, json),
+        UserCommand::Password(PasswordCommand::Hash { password }) => {
+            let hash = desk.kept.accounts.hashing().hash(password.read()?);
+            console::answer(desk.wait(hash)?.reveal())
         }
+        UserCommand::Password(PasswordCommand::Calibrate) => calibrate(&desk),
         UserCommand::Scope { who, scope } => {
             let issuer = who.issuer(&desk)?;
             let changed = desk.kept.accounts.set_scope(&issuer.name, &who.name, scope);
@@ -138,14 +172,18 @@ impl Who {
         Ok(())
     }
 
+    fn unknown(&self) -> CliError {
+        CliError::Unknown {
+            kind: "user",
+            name: self.name.clone(),
+            hint: ": `tollgate user list` shows those there are".to_owned(),
+        }
+    }
+
     fn done(&self, changed: bool, global: &Global, what: &str) -> Result<(), CliError> {
         let name = &self.name;
         if !changed {
-            return Err(CliError::Unknown {
-                kind: "user",
-                name: name.clone(),
-                hint: ": `tollgate user list` shows those there are".to_owned(),
-            });
+            return Err(self.unknown());
         }
         global.note(format_args!("user {name}: {what}"));
         Ok(())
@@ -153,7 +191,7 @@ impl Who {
 }
 
 impl Password {
-    fn read(&self) -> Result<crate::token::Secret, CliError> {
+    fn read(&self) -> Result<Secret, CliError> {
         input::secret("password", self.password_file.as_deref())
     }
 }
@@ -176,6 +214,15 @@ fn add(
     console::answer(&account.key)
 }
 
+fn passwd(global: &Global, desk: &Desk, who: &Who, password: &Password) -> Result<(), CliError> {
+    let issuer = who.issuer(desk)?;
+    let accounts = &desk.kept.accounts;
+    let changed = accounts.set_password(&issuer.name, &who.name, password.read()?);
+    let changed = desk.wait(changed)?;
+    who.end(desk, issuer)?;
+    who.done(changed, global, "password changed, sessions ended")
+}
+
 fn set(global: &Global, desk: &Desk, who: &Who, status: Status) -> Result<(), CliError> {
     let issuer = who.issuer(desk)?;
     let changed = desk
@@ -187,6 +234,71 @@ fn set(global: &Global, desk: &Desk, who: &Who, status: Status) -> Result<(), Cl
         who.end(desk, issuer)?;
     }
     who.done(changed, global, word(status))
+}
+
+fn import(global: &Global, desk: &Desk, file: &Path, mount: Option<&str>) -> Result<(), CliError> {
+    let issuer = desk.issuer(mount)?;
+    let text = Zeroizing::new(if file.as_os_str() == "-" {
+        io::read_to_string(io::stdin())
+            .map_err(|error| CliError::System("read standard input", error))?
+    } else {
+        input::read(file)?
+    });
+    let accounts = &desk.kept.accounts;
+    let count = desk.wait(accounts.import(&issuer.name, &text, desk.now))?;
+    global.note(format_args!("users added: {count}"));
+    Ok(())
+}
+
+fn show(desk: &Desk, who: &Who, as_json: bool) -> Result<(), CliError> {
+    let issuer = who.issuer(desk)?;
+    let found = desk.wait(desk.kept.store.account_by_name(&issuer.name, &who.name))?;
+    let account = found.ok_or_else(|| who.unknown())?;
+    let told = json!({
+        "id": account.id.to_string(),
+        "name": account.name,
+        "status": word(account.status),
+        "scope": account.scope.as_str(),
+        "email": account.email,
+        "title": account.title,
+        "has_password": !account.password.reveal().is_empty(),
+        "has_second_factor": account.totp.is_some(),
+        "must_reset": account.must_reset,
+        "created_at": account.created_at.to_string(),
+    });
+    if as_json {
+        return console::answer_json(&told);
+    }
+    let members = told.as_object().into_iter().flatten();
+    let rows: Vec<_> = members
+        .map(|(name, value)| {
+            let text = value.as_str().map(|text| text.escape_debug().to_string());
+            vec![name.clone(), text.unwrap_or_else(|| value.to_string())]
+        })
+        .collect();
+    console::answer(console::table(&["WHAT", "VALUE"], &rows))
+}
+
+/// One hash with each of some settings, the configured ones first. One run each: this is for a first guess.
+fn calibrate(desk: &Desk) -> Result<(), CliError> {
+    let configured = &desk.config.passwords;
+    let other = |memory, passes| PasswordSettings {
+        memory: ByteSize::mib(memory),
+        passes,
+        ..configured.clone()
+    };
+    let all = [configured.clone(), other(19, 2), other(46, 1), other(64, 3)];
+    let mut rows = Vec::new();
+    for settings in &all {
+        let hashing = Hashing::start(settings).map_err(StartError::from)?;
+        let begun = Instant::now();
+        desk.wait(hashing.hash(Secret::new("correct horse battery staple")))?;
+        let millis = format!("{} ms", begun.elapsed().as_millis());
+        let [passes, lanes] = [settings.passes, settings.lanes].map(|number| number.to_string());
+        rows.push(vec![settings.memory.to_string(), passes, lanes, millis]);
+    }
+    let titles = ["MEMORY", "PASSES", "LANES", "ONE HASH"];
+    console::answer(console::table(&titles, &rows))
 }
 
 fn list(desk: &Desk, mount: Option<&str>, as_json: bool) -> Result<(), CliError> {

@@ -13,7 +13,7 @@ use super::{
 use crate::issue::Registration;
 use crate::permit::Allowance;
 use crate::settings::Lifetime;
-use crate::token::Algorithm;
+use crate::token::{Algorithm, Profile};
 
 /// Token endpoints that speak one API's words, at one place. Also the issuer of the tokens given there.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -105,6 +105,10 @@ pub struct KeySettings {
     /// What they sign with. Default: "ES256" for oauth2, else as the API has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
+    /// How long one signs before its successor takes over, which is published a day before. Default: "90d"; never, for
+    /// APIs that have no key set for others to fetch: there the operator rotates, by `tollgate key rotate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<Lifetime>,
 }
 
 /// How often one address may call each endpoint.
@@ -117,6 +121,9 @@ pub struct LimitSettings {
     /// .. within how long.
     pub within: Lifetime,
 }
+
+/// How long a key signs where others can fetch its successor.
+const ROTATION: Duration = Duration::from_hours(90 * 24);
 
 impl MountSettings {
     /// A mount that speaks `speak` and says nothing else.
@@ -150,6 +157,13 @@ impl MountSettings {
             Some(path) => path.prefix(),
             None => self.speak.usual_prefix(),
         }
+    }
+
+    /// How long a signing key signs before the next takes over; nothing if that is up to the operator: those who were
+    /// handed a public key as a file would not notice.
+    pub fn rotation(&self, profile: &Profile) -> Option<Duration> {
+        let said = self.keys.rotate.map(Lifetime::duration);
+        said.or_else(|| profile.key_id_in_header.then_some(ROTATION))
     }
 
     /// Whether strangers may make themselves an account.

@@ -27,6 +27,12 @@ impl Accounts {
         &self.store
     }
 
+    /// Learns what passwords from elsewhere cost to compare with, if there are any, so that no answer tells.
+    pub async fn acquaint(&self) -> Result<(), IssueError> {
+        let foreign = self.store.foreign_passwords(SAMPLE).await?;
+        self.hashing.acquaint(foreign).await
+    }
+
     /// Makes an account with no scope, and the key its owner logs in with: the name and 32 random characters.
     pub async fn register(
         &self,
@@ -233,6 +239,8 @@ pub(super) fn is_usable_password(password: &Secret) -> bool {
     !password.trim().is_empty() && password.len() <= PASSWORD_MAX
 }
 
+/// How many passwords from elsewhere are looked at, to learn what kinds there are.
+const SAMPLE: u32 = 256;
 /// In bytes.
 const NAME_MAX: usize = 256;
 const PASSWORD_MAX: usize = 1024;

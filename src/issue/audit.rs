@@ -208,6 +208,14 @@ fn short(name: &str) -> String {
     name.chars().take(LONGEST).collect()
 }
 
+pub(super) fn key_moved(mount: &str, kid: &str, state: &str) {
+    tracing::info!(target: TARGET, event = "key.moved", mount, kid, state, "signing key moved on");
+}
+
+pub(super) fn accounts_imported(mount: &str, count: usize) {
+    tracing::info!(target: TARGET, event = "accounts.imported", mount, count, "accounts imported");
+}
+
 const TARGET: &str = "tollgate::audit";
 /// How much of a name a stranger may write into the log, in characters.
 const LONGEST: usize = 256;

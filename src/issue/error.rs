@@ -126,6 +126,12 @@ pub enum StartError {
         /// Whose keys.
         realm: String,
     },
+    /// Another process took the key that signs, and left none.
+    #[error("find the key that signs for {realm:?}")]
+    NoSigningKey {
+        /// Whose key.
+        realm: String,
+    },
     /// A key in the store is of an algorithm this program does not know.
     #[error(
         "use the signing key {kid}: it is for {algorithm:?}, which this Tollgate does not know"

@@ -8,9 +8,9 @@
 //! stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
 //! This folder knows no HTTP and no dialect.
 //!
-//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `lockout`,
-//! `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `sign`, `revoke`, `introspect`, `ending`; then the keys: `master`,
-//! `rotate`; then `audit`, `random`, `error`.
+//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `import`,
+//! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `sign`, `revoke`, `introspect`, `ending`; then the
+//! keys: `master`, `rotate`; then `audit`, `random`, `error`.
 
 mod account;
 mod ask;
@@ -22,6 +22,7 @@ mod ending;
 mod error;
 mod grant;
 mod hashing;
+mod import;
 mod introspect;
 mod issuer;
 mod legacy;
@@ -50,13 +51,14 @@ pub use client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSet
 pub use error::{IssueError, StartError};
 pub use grant::Grant;
 pub use hashing::{Hashing, PasswordSettings, Verdict};
+pub use import::{BadLine, ImportError};
 pub use issuer::{LocalIssuer, Registration};
 pub use legacy::UnusableHash;
 pub use lockout::LockoutSettings;
 pub use master::MasterKey;
 pub use mint::Mint;
 pub use newcomer::NewAccount;
-pub use rotate::open_keyring;
+pub use rotate::{KeyTerms, Keys, KnownKey, open_keyring};
 pub use session::{Opening, Sessions};
 pub use sign::{Bearer, sign_by_hand};
 pub use totp::SecondFactors;

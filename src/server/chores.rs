@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::issue::{Accounts, Keys};
 use crate::net::Tasks;
 use crate::store::Store;
 use crate::token::{TimeSource, Timestamp};
@@ -57,6 +58,32 @@ pub(super) async fn refresh_keys(issuers: Arc<Issuers>, time: TimeSource, tasks:
             () = &mut draining => return,
             _ = ticks.tick() => issuers.tick(time.now()),
         }
+    }
+}
+
+/// Lets signing keys come and go, and takes over what other processes did with them, once a second.
+pub(super) async fn tend_keys(keys: Vec<Keys>, time: TimeSource, tasks: Tasks) {
+    let mut draining = std::pin::pin!(tasks.draining());
+    let mut ticks = tokio::time::interval(PERIOD);
+    loop {
+        tokio::select! {
+            () = &mut draining => return,
+            _ = ticks.tick() => {}
+        }
+        for keys in &keys {
+            if let Err(error) = keys.tend(time.now()).await {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let mount = &*keys.terms().realm;
+                tracing::warn!(mount, %error, cause, "could not tend to the signing keys");
+            }
+        }
+    }
+}
+
+/// Learns what it costs to compare with the passwords there are.
+pub(super) async fn acquaint(accounts: Accounts) {
+    if let Err(error) = accounts.acquaint().await {
+        tracing::warn!(%error, "could not learn what passwords from elsewhere cost");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::StartError;
 use crate::config::Config;
 use crate::dialect::Mount;
-use crate::issue::{Accounts, Clients, Hashing, LocalIssuer, MasterKey, Mint, open_keyring};
+use crate::issue::{Accounts, Clients, Hashing, KeyTerms, Keys, LocalIssuer, MasterKey, Mint};
 use crate::store::Store;
 use crate::token::Timestamp;
 
@@ -24,6 +24,8 @@ pub struct Kept {
     pub mint: Mint,
     /// The mounts by name: a dialect at a place, and ourselves as the issuer of its tokens.
     pub mounts: BTreeMap<String, Arc<Mount>>,
+    /// The signing keys of each.
+    pub keys: BTreeMap<String, Keys>,
 }
 
 impl Kept {
@@ -46,7 +48,7 @@ impl Kept {
         let read = mint.revocations().follow(&store, now).await;
         read.map_err(StartError::Store)?;
         let accounts = Accounts::new(store.clone(), hashing);
-        let mut mounts = BTreeMap::new();
+        let (mut mounts, mut keys) = (BTreeMap::new(), BTreeMap::new());
         for (name, settings) in &config.dialect {
             let url = config.mount_url(settings);
             let dialect = settings.dialect(&url);
@@ -55,16 +57,24 @@ impl Kept {
                 .as_ref()
                 .map_or(url, |issuer| issuer.as_str().to_owned());
             let profile = dialect.profile().clone();
+            let terms = KeyTerms {
+                realm: Arc::from(name.as_str()),
+                algorithm: profile.algorithm,
+                every: settings.rotation(&profile),
+                token_lifetime: profile.access_lifetime,
+            };
+            let mount_keys = Keys::open(&store, terms, &master, now).await?;
             let issuer = LocalIssuer {
                 name: Arc::from(name.as_str()),
                 audience: identifier.clone(),
                 identifier,
-                keyring: open_keyring(&store, name, profile.algorithm, &master, now).await?,
+                keyring: mount_keys.keyring(),
                 profile,
                 register: settings.registration(),
             };
             let mount = Mount::new(dialect, issuer, mint.clone(), settings.prefix());
             mounts.insert(name.clone(), Arc::new(mount));
+            keys.insert(name.clone(), mount_keys);
         }
         Ok(Self {
             store,
@@ -72,7 +82,18 @@ impl Kept {
             accounts,
             mint,
             mounts,
+            keys,
         })
+    }
+}
+
+impl Kept {
+    /// Takes the steps that are due for the signing keys, and takes over what other processes did with them.
+    pub async fn tend_keys(&self, now: Timestamp) -> Result<(), StartError> {
+        for keys in self.keys.values() {
+            keys.tend(now).await?;
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chores::{Chores, Follower, carry, keep_sightings, refresh_keys, sweep};
+use super::chores::{
+    Chores, Follower, acquaint, carry, keep_sightings, refresh_keys, sweep, tend_keys,
+};
 use super::state::State;
 use super::{Kept, StartError, assemble};
 use crate::config::{Config, ShutdownSettings};
@@ -103,6 +105,9 @@ fn keep_house(config: &Config, kept: &Kept, chores: &Chores, (time, tasks): (&Ti
         patience: store.is_shared().then(|| config.cluster.deaf.patience()),
     };
     chores.spawn(tasks, follower.follow(tasks.clone()));
+    let keys = kept.keys.values().cloned().collect();
+    chores.spawn(tasks, tend_keys(keys, time.clone(), tasks.clone()));
+    chores.spawn(tasks, acquaint(kept.accounts.clone()));
     let sightings = mint.sightings().clone();
     chores.spawn(
         tasks,

@@ -12,7 +12,9 @@
 mod harness;
 
 mod draining;
+mod flooding;
 mod framing;
+mod guessing;
 mod headers;
 mod issuing;
 mod multiplexing;
@@ -21,6 +23,7 @@ mod passing;
 mod paths;
 mod permitting;
 mod refusing;
+mod rotating;
 mod routing;
 mod speaking;
 mod streaming;

@@ -190,6 +190,84 @@ fn nh_20_the_operator_resets_a_refresh_token_of_a_running_gateway() {
 }
 
 #[test]
+fn people_are_brought_along_in_a_file_and_shown_without_their_hashes() {
+    let hub = "[dialect.hub]\nspeak = \"nexushub\"\npath = \"/hub\"\n";
+    let place = Place::with(&(hello() + hub));
+    let hash = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2";
+    let good = format!(
+        "{{\"name\":\"ada\",\"email\":\"ada@example.com\",\"scopes\":[\"a\",\"b\"],\"hash\":\"{hash}\"}}\n"
+    );
+    let bad = format!("{good}\n{{\"name\":\"bob\",\"hash\":\"plain\"}}\n");
+    std::fs::write(place.path().join("people.jsonl"), &bad).unwrap();
+    let output = place.obey(&["user", "import", "people.jsonl"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(notes(&output).contains("line 3"), "{}", notes(&output));
+    let nobody = place.obey(&["user", "show", "ada"]);
+    assert_eq!(nobody.status.code(), Some(1), "half of the file was taken");
+
+    let output = place.obey_with(&["user", "import", "-"], &good);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    let output = place.obey(&["user", "show", "ada", "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&shown["scope"], &shown["email"], &shown["has_password"]),
+        (&json!("a b"), &json!("ada@example.com"), &json!(true))
+    );
+    assert!(!answer(&output).contains(hash));
+    let output = place.obey_with(&["user", "password", "hash"], "correct horse\n");
+    assert!(
+        answer(&output).starts_with("$argon2id$"),
+        "{}",
+        notes(&output)
+    );
+}
+
+#[test]
+fn a_key_that_is_rotated_or_revoked_beside_a_running_gateway_is_known_to_it_within_a_second() {
+    let (place, upstream) = (Place::hello(), Upstream::start());
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+    let kids = || -> Vec<String> {
+        let keys = Request::get("/oauth/jwks").send(address, &authority).json();
+        let keys = keys["keys"].as_array().unwrap();
+        keys.iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let first = kids();
+    let output = place.obey(&["key", "rotate", "--now"]);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    let second = answer(&output);
+    eventually(|| kids().first() == Some(&second));
+    assert_eq!(kids(), [second.clone(), first[0].clone()]);
+
+    let output = place.obey(&["key", "retire", &first[0], "--revoke"]);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    eventually(|| kids() == [second.as_str()]);
+    let output = place.obey(&["key", "list", "--json"]);
+    let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (keys.as_array().unwrap().len(), &keys[0]["kid"]),
+        (1, &json!(second))
+    );
+    assert_eq!(
+        place.obey(&["key", "retire", "nothing"]).status.code(),
+        Some(1)
+    );
+}
+
+/// Asks again and again, for as long as anything may take.
+fn eventually(is_so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(
+            begun.elapsed() < crate::tollgate::DEADLINE,
+            "waited in vain"
+        );
+    }
+}
+
+#[test]
 fn a_route_is_explained_by_the_code_that_judges() {
     let place = Place::hello();
     let url = "https://localhost:8443/orders/7";
@@ -256,8 +334,8 @@ fn routes_and_keys_are_listed_for_people_and_programs() {
     let output = place.obey(&["key", "list", "--json"]);
     let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&keys[0]["mount"], &keys[0]["algorithm"], &keys[0]["use"]),
-        (&json!("oauth"), &json!("ES256"), &json!("signs"))
+        (&keys[0]["mount"], &keys[0]["algorithm"], &keys[0]["state"]),
+        (&json!("oauth"), &json!("ES256"), &json!("active"))
     );
     let pem = place.obey(&["key", "export", "--format", "pem"]);
     assert!(answer(&pem).starts_with("-----BEGIN PUBLIC KEY-----"));

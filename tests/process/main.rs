@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod serving;
 mod starting;
+mod telling;
 mod tollgate;
 mod verifying;
 mod wire;

@@ -49,6 +49,12 @@ pub enum KeyState {
     Revoked,
 }
 
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 impl KeyState {
     const ALL: [Self; 4] = [Self::Pending, Self::Active, Self::Retiring, Self::Revoked];
 

@@ -73,6 +73,14 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// The hashes of some passwords that were not made here: they begin otherwise than our own.
+    pub async fn foreign_passwords(&self, most: u32) -> Result<Vec<Secret>, StoreError> {
+        let question = Statement::new(FOREIGN_PASSWORDS).bind(most);
+        let rows = self.ask(question).await?;
+        let text = |row: &Row| row.of(TABLE).text("password").map(Secret::new);
+        rows.iter().map(text).collect()
+    }
+
     /// Gives an account another password and, in the same breath, voids its refresh tokens. False: no such account.
     pub async fn set_password(&self, id: AccountId, password: Secret) -> Result<bool, StoreError> {
         self.touch(change(SET_PASSWORD, id).bind(password.reveal()))
@@ -199,11 +207,14 @@ const SET_SCOPE: &str = "UPDATE account SET scope = $2 WHERE id = $1";
 const SET_ACCOUNT_STATUS: &str = "UPDATE account SET status = $2 WHERE id = $1";
 const SET_TOTP: &str = "UPDATE account SET totp = $2 WHERE id = $1";
 const SET_MUST_RESET: &str = "UPDATE account SET must_reset = $2 WHERE id = $1";
+const FOREIGN_PASSWORDS: &str = "\
+    SELECT password FROM account WHERE password <> '' AND substr(password, 1, 10) <> '$argon2id$' LIMIT $1";
 const BUMP_GENERATION: &str =
     "UPDATE account SET generation = generation + 1 WHERE id = $1 RETURNING generation";
 
 pub(super) const STATEMENTS: &[&str] = &[
     ADD_ACCOUNT,
+    FOREIGN_PASSWORDS,
     ACCOUNT,
     ACCOUNT_BY_NAME,
     ACCOUNT_BY_KEY,

@@ -36,7 +36,7 @@ pub(crate) const SHOP_SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF
 
 /// A running gateway; stopped, and its folder removed, when dropped.
 pub(crate) struct Tollgate {
-    running: Running,
+    running: Box<Running>,
     clock: TimeSource,
     folder: TempDir,
 }
@@ -62,7 +62,7 @@ impl Tollgate {
         let started = soon("the gateway", Server::start(&config, clock.clone())).await;
         let running = started.map_err(|error| format!("{error:?}"))?;
         Ok(Self {
-            running,
+            running: Box::new(running),
             clock,
             folder,
         })
@@ -86,6 +86,11 @@ impl Tollgate {
     /// Moves the clock on.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// What time it is there.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A client of the listener `public`, over TLS, for `gw.test`.
@@ -180,7 +185,8 @@ impl Tollgate {
 
     /// Stops in an orderly way: what has begun is finished.
     pub(crate) async fn stop(self) {
-        soon("the gateway's end", self.running.stop(pending())).await;
+        let stopping = Box::pin(self.running.stop(pending()));
+        soon("the gateway's end", stopping).await;
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tollgate::issue::{
     Answer, Ask, ClientCredentials, ClientProof, ClientSettings, Clients, Grant, Hashing,
-    IssueError, LocalIssuer, MasterKey, Mint, PasswordSettings, Registration, open_keyring,
+    IssueError, LocalIssuer, MasterKey, Mint, Opening, PasswordSettings, Program, Registration,
+    open_keyring,
 };
 use tollgate::settings::{ByteSize, SecretSource};
 use tollgate::store::{Store, StoreSettings};
@@ -36,13 +37,21 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
     let (access, _) = tokens(ask(client("shop", "shop-s3cret")).await);
     let _ = ask(client("shop", "wr0ng-s3cret")).await;
 
+    let tokens_of_session = session(&mint, &issuer, &store).await;
     let lines = log.lines();
     let events: Vec<_> = lines
         .iter()
         .filter(|line| line["target"] == "tollgate::audit")
         .map(|line| {
             let field = |name: &str| line["fields"][name].as_str().unwrap_or_default();
-            (field("event"), field("actor"), field("reason"))
+            // The name of a session is new every time.
+            let is_session = field("actor.kind") == "session";
+            let actor = if is_session {
+                "session"
+            } else {
+                field("actor")
+            };
+            (field("event"), actor, field("reason"))
         })
         .collect();
     let (digest, lost) = (fingerprint(&key), fingerprint("l0st-token"));
@@ -57,6 +66,9 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
             ("token.issued", "shop", ""),
             ("ask.refused", "shop", "invalid_client"),
         ]
+        .into_iter()
+        .chain(OF_A_SESSION)
+        .collect::<Vec<_>>()
     );
     let text = format!("{lines:?}");
     let secrets = [
@@ -69,25 +81,103 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
     for secret in secrets
         .into_iter()
         .chain([&*key, refresh.unwrap().reveal(), access.reveal()])
+        .chain(tokens_of_session.iter().map(Secret::reveal))
     {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+/// What is told of a session that is opened, renewed, raced for, stolen, looked into and taken back.
+const OF_A_SESSION: [(&str, &str, &str); 18] = [
+    ("session.opened", "", ""),
+    ("token.issued", "session", ""),
+    ("token.issued", "session", ""),
+    ("session.answered_again", "", ""),
+    ("token.issued", "session", ""),
+    ("token.issued", "session", ""),
+    ("session.refused", "", "brought by another client"),
+    ("ask.refused", "kiosk", "invalid_grant"),
+    ("session.replayed", "", ""),
+    ("ask.refused", "shop", "invalid_grant"),
+    ("token.introspected", "", ""),
+    (
+        "session.refused",
+        "",
+        "shown for revocation by another client",
+    ),
+    ("session.ended", "", "revoked"),
+    ("ask.refused", "shop", "invalid_grant"),
+    ("tokens.revoked", "", ""),
+    ("tokens.revoked", "", ""),
+    ("tokens.revoked", "", ""),
+    ("tokens.revoked", "", ""),
+];
+
+/// The life of a session; returns every token of it.
+async fn session(mint: &Mint, issuer: &LocalIssuer, store: &Store) -> Vec<Secret> {
+    let account = store.account_by_name("hub", "ada").await.unwrap().unwrap();
+    let opening = Opening {
+        account: Some(&account),
+        client: "shop",
+        scope: Scope::empty(),
+        continues: None,
+        grant: "authorization_code",
+    };
+    let ask = async |ask: Ask| mint.answer(ask, issuer, NOW).await;
+    let refresh = |client: &str, token: &Secret| Ask::Refresh {
+        by: Program::Known(credentials(client, &format!("{client}-s3cret"))),
+        refresh_token: token.clone(),
+        scope: None,
+    };
+    let first = mint.sessions().open(&opening, issuer, NOW).await.unwrap();
+    let mut all = vec![first.access_token];
+    let one = first.refresh_token.unwrap();
+    let mut keep = |answer| {
+        let (access, refresh) = tokens(answer);
+        all.extend([access, refresh.clone().unwrap()]);
+        refresh.unwrap()
+    };
+    let two = keep(ask(refresh("shop", &one)).await);
+    let again = keep(ask(refresh("shop", &one)).await);
+    assert_eq!(two.reveal(), again.reveal());
+    let three = keep(ask(refresh("shop", &two)).await);
+    let _ = ask(refresh("kiosk", &three)).await;
+    let _ = ask(refresh("shop", &one)).await;
+    let (client, token) = (credentials("kiosk", "kiosk-s3cret"), three.clone());
+    let _ = ask(Ask::Introspect { client, token }).await;
+    for client in ["kiosk", "shop"] {
+        let (client, token) = (
+            credentials(client, &format!("{client}-s3cret")),
+            three.clone(),
+        );
+        let _ = ask(Ask::Revoke { client, token }).await;
+    }
+    let _ = ask(refresh("shop", &three)).await;
+    mint.end_account("ada", issuer, NOW).await.unwrap();
+    mint.end_client("shop", issuer, NOW).await.unwrap();
+    mint.revoke_key("a-key", issuer, NOW).await.unwrap();
+    mint.revoke_id("a-token", issuer, NOW).await.unwrap();
+    all.push(one);
+    all
 }
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
 async fn mint(store: &Store) -> (Mint, LocalIssuer) {
     let master = MasterKey::read(&Secret::new("A".repeat(43))).unwrap();
-    let shop = ClientSettings {
-        secret: Some(SecretSource {
-            literal: Some(Secret::new("shop-s3cret")),
-            ..SecretSource::default()
-        }),
-        grants: vec![Grant::ClientCredentials],
-        scopes: vec![Scope::parse("orders:read").unwrap()],
-        ..ClientSettings::default()
-    };
-    let listed = BTreeMap::from([("shop".to_owned(), shop)]);
+    let listed = ["shop", "kiosk"].map(|name| {
+        let settings = ClientSettings {
+            secret: Some(SecretSource {
+                literal: Some(Secret::new(format!("{name}-s3cret"))),
+                ..SecretSource::default()
+            }),
+            grants: vec![Grant::ClientCredentials, Grant::RefreshToken],
+            scopes: vec![Scope::parse("orders:read").unwrap()],
+            ..ClientSettings::default()
+        };
+        (name.to_owned(), settings)
+    });
+    let listed = BTreeMap::from(listed);
     let clients = Clients::open(&listed, store.clone()).await.unwrap();
     let passwords = PasswordSettings {
         memory: ByteSize::kib(64),
@@ -128,14 +218,17 @@ fn login(key: &str, password: &str) -> Ask {
 }
 
 fn client(id: &str, secret: &str) -> Ask {
-    let client = ClientCredentials {
+    Ask::ClientCredentials {
+        client: credentials(id, secret),
+        scope: None,
+    }
+}
+
+fn credentials(id: &str, secret: &str) -> ClientCredentials {
+    ClientCredentials {
         id: id.to_owned(),
         proof: ClientProof::Secret(Secret::new(secret)),
         in_header: true,
-    };
-    Ask::ClientCredentials {
-        client,
-        scope: None,
     }
 }
 

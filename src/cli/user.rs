@@ -153,7 +153,7 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
             let issuer = who.issuer(&desk)?;
             let changed = desk.kept.accounts.revoke(&issuer.name, &who.name);
             let changed = desk.wait(changed)?;
-            who.end(&desk, issuer)?;
+            who.end_sessions(&desk, issuer)?;
             who.done(changed, global, "refresh tokens void, sessions ended")
         }
         UserCommand::Disable { who } => set(global, &desk, &who, Status::Disabled),
@@ -178,6 +178,16 @@ impl Who {
             name: self.name.clone(),
             hint: ": `tollgate user list` shows those there are".to_owned(),
         }
+    }
+
+    /// Ends their sessions. Tokens that belong to none live out their time.
+    fn end_sessions(&self, desk: &Desk, issuer: &LocalIssuer) -> Result<(), CliError> {
+        let mint = &desk.kept.mint;
+        let sessions = desk.wait(mint.list_sessions(Some(&self.name), issuer))?;
+        for session in sessions.into_iter().flatten() {
+            desk.wait(mint.end_session(session.id, issuer, desk.now))?;
+        }
+        Ok(())
     }
 
     fn done(&self, changed: bool, global: &Global, what: &str) -> Result<(), CliError> {

@@ -117,6 +117,67 @@ fn a_token_from_the_command_line_is_bare_and_opens_the_api() {
 }
 
 #[test]
+fn a_token_is_fetched_and_taken_back_from_the_command_line() {
+    let (place, upstream) = (Place::hello(), Upstream::start());
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+    let url = format!("https://localhost:{}/oauth/token", address.port());
+    let ca = authority.to_str().unwrap();
+    let asked = ["--url", &url, "--client", "shop", "--ca", ca];
+    let fetch = [&["token", "fetch"][..], &asked].concat();
+    let output = place.obey(&[&fetch[..], &["--secret-file", "shop.secret"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    let token = answer(&output);
+    assert!(notes(&output).contains("good for 600 s"));
+    let open = || {
+        upstream.answer();
+        let request = Request::get("/orders/7").bearer(&token);
+        request.send(address, &authority).status
+    };
+    assert_eq!(open(), 200);
+
+    let wrong = place.obey_with(&fetch, "a wr0ng secret\n");
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        notes(&wrong).contains("invalid_client"),
+        "{}",
+        notes(&wrong)
+    );
+    assert!(!notes(&wrong).contains("wr0ng"));
+
+    let port = ["--set", "listener.public.address=127.0.0.1:0"];
+    let revoke = [&["token", "revoke"][..], &port].concat();
+    let output = place.obey_with(&revoke, &token);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    let start = std::time::Instant::now();
+    while open() == 200 {
+        assert!(start.elapsed() < crate::tollgate::DEADLINE);
+    }
+    let output = place.obey_with(&revoke, "x.y.z");
+    assert_eq!(output.status.code(), Some(1), "{}", notes(&output));
+}
+
+#[test]
+fn sessions_are_listed_and_those_that_are_not_there_are_a_no() {
+    let place = Place::hello();
+    let output = place.obey(&["session", "list", "--json"]);
+    assert_eq!(answer(&output), "[]", "{}", notes(&output));
+    for words in [
+        &["session", "revoke", "00000000000000000000000000000000"][..],
+        &["session", "revoke", "x"],
+        &["session", "revoke", "--user", "nobody"],
+        &["session", "list", "--user", "nobody"],
+    ] {
+        let output = place.obey(words);
+        assert_eq!(output.status.code(), Some(1), "{}", notes(&output));
+    }
+    let nothing = place.obey(&["session", "revoke"]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", notes(&nothing));
+    let client = place.obey(&["session", "revoke", "--client", "shop"]);
+    assert_eq!(client.status.code(), Some(0), "{}", notes(&client));
+}
+
+#[test]
 fn people_are_managed_with_passwords_from_standard_input() {
     let hub = "[dialect.hub]\nspeak = \"nexushub\"\npath = \"/hub\"\n[dialect.oauth]\nspeak = \"oauth2\"\npath = \"/oauth\"\n";
     let file = hello().replace(

@@ -58,6 +58,10 @@ async fn access(
         Err(VerifyError::RevocationsUnknown) => return Err(StoreError::Closed.into()),
         Err(_) => return Ok(None),
     }
+    if let Some(id) = &identity.token_id {
+        // Whoever asks about it was shown it: its client has it.
+        sessions.sightings().note(id);
+    }
     let name = identity.token_id.as_deref().and_then(TokenName::read);
     let session = match name.filter(|_| identity.session.is_some()) {
         Some(name) => store.session(name.session).await?,

@@ -5,4 +5,5 @@
 //! A short form of each runs in the other suites.
 #![expect(clippy::unwrap_used, reason = "a proof that cannot go on should stop")]
 
+mod refreshing;
 mod timing;

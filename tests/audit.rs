@@ -39,21 +39,7 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
 
     let tokens_of_session = session(&mint, &issuer, &store).await;
     let lines = log.lines();
-    let events: Vec<_> = lines
-        .iter()
-        .filter(|line| line["target"] == "tollgate::audit")
-        .map(|line| {
-            let field = |name: &str| line["fields"][name].as_str().unwrap_or_default();
-            // The name of a session is new every time.
-            let is_session = field("actor.kind") == "session";
-            let actor = if is_session {
-                "session"
-            } else {
-                field("actor")
-            };
-            (field("event"), actor, field("reason"))
-        })
-        .collect();
+    let events = events(&lines);
     let (digest, lost) = (fingerprint(&key), fingerprint("l0st-token"));
     assert_eq!(
         events,
@@ -85,6 +71,25 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
     {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+/// Event, actor and reason of every line of the audit log.
+fn events(lines: &[Value]) -> Vec<(&str, &str, &str)> {
+    lines
+        .iter()
+        .filter(|line| line["target"] == "tollgate::audit")
+        .map(|line| {
+            let field = |name: &str| line["fields"][name].as_str().unwrap_or_default();
+            // The name of a session is new every time.
+            let is_session = field("actor.kind") == "session";
+            let actor = if is_session {
+                "session"
+            } else {
+                field("actor")
+            };
+            (field("event"), actor, field("reason"))
+        })
+        .collect()
 }
 
 /// What is told of a session that is opened, renewed, raced for, stolen, looked into and taken back.

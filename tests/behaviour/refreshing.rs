@@ -94,7 +94,7 @@ async fn refused(bench: &Bench, client: &str, token: &str) {
     invalid_grant(&refresh(bench, client, token).send().await);
 }
 
-/// OE:invalid_grant
+/// `OE:invalid_grant`
 fn invalid_grant(answer: &Answer) {
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(answer.json()["error"], "invalid_grant");
@@ -147,7 +147,7 @@ async fn an_answer_that_never_arrived_is_given_again() {
     let bench = Bench::with(SESSIONS).await;
     let (_, first) = open(&bench, "ada", "app").await;
     let lost = renewed(&bench, "app", &key(&first)).await;
-    bench.gateway.advance(Duration::from_secs(300));
+    bench.gateway.advance(Duration::from_mins(5));
     let again = renewed(&bench, "app", &key(&first)).await;
     assert_eq!(again["refresh_token"], lost["refresh_token"]);
     assert_eq!(status(&bench, text(&again, "access_token")).await, 200);

@@ -76,7 +76,10 @@ impl RequiredClaim {
             }
             _ => false,
         };
-        match identity.claim(self.claim).map(|claim| &claim.json) {
+        match identity
+            .claim(self.claim)
+            .and_then(|claim| claim.json.as_deref())
+        {
             Some(value) if self.values.is_empty() => !value.is_null(),
             Some(serde_json::Value::Array(values)) => values.iter().any(fits),
             Some(value) => fits(value),

@@ -208,7 +208,7 @@ impl Planner<'_> {
 
     fn terms(&mut self, settings: &RequireSettings) -> Terms {
         let claim = |(path, values): (&String, &Vec<String>)| RequiredClaim {
-            claim: self.wanted.id(path),
+            claim: self.wanted.required(path),
             values: values.clone().into_boxed_slice(),
         };
         Terms {

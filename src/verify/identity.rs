@@ -54,8 +54,8 @@ pub struct Identity {
 pub struct ClaimValue {
     /// Ready to send to an upstream; none if there is nothing to send, as for `null`.
     pub header: Option<HeaderValue>,
-    /// As it stood in the token.
-    pub json: Value,
+    /// As it stood in the token, if some route requires a value of it.
+    pub json: Option<Box<Value>>,
 }
 
 /// What a verified token is worth now.
@@ -107,7 +107,11 @@ impl ClaimValue {
     fn weight(&self) -> usize {
         let header = self.header.as_ref().map_or(0, HeaderValue::len);
         // The JSON says what the header says, in nodes.
-        size_of::<(ClaimId, Self)>() + 2 * header
+        let json = self
+            .json
+            .as_ref()
+            .map_or(0, |_| size_of::<Value>() + header);
+        size_of::<(ClaimId, Self)>() + header + json
     }
 }
 

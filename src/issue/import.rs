@@ -39,6 +39,9 @@ pub enum BadLine {
     /// The address is none.
     #[error("`email` is no address")]
     Email,
+    /// The title holds control characters.
+    #[error("`title` must be without control characters")]
+    Title,
     /// A scope is none.
     #[error("`scopes` must be a list of scope names (RFC 6749 §3.3)")]
     Scopes,
@@ -142,6 +145,10 @@ impl Newcomer {
         {
             return Err(BadLine::Email);
         }
+        let title = read.title.as_deref().unwrap_or_default();
+        if title.contains(char::is_control) {
+            return Err(BadLine::Title);
+        }
         Ok(read)
     }
 
@@ -228,6 +235,7 @@ mod tests {
             (r#"{"name":" "}"#, "`name` must be"),
             (r#"{"name":"a\u0000"}"#, "`name` must be"),
             (r#"{"name":"a","email":"nobody"}"#, "`email` is no address"),
+            (r#"{"name":"a","title":"A\u0000"}"#, "`title` must be"),
             (r#"{"name":"a","scopes":["\""]}"#, "`scopes` must be"),
             (r#"{"name":"a","hash":"s3cret"}"#, "know this kind"),
             (

@@ -356,6 +356,8 @@ const KEPT: Duration = Duration::from_hours(24);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreSettings;
+    use crate::token::Secret;
 
     const DAY: i64 = 86_400;
 
@@ -425,5 +427,46 @@ mod tests {
             row("l", "ES256", KeyState::Active, 0),
         ];
         assert_eq!(due(&rows, 1), [Due::Retire("k".to_owned())]);
+    }
+
+    async fn opened(store: &Store) -> Keys {
+        let master = MasterKey::read(&Secret::new("A".repeat(43))).unwrap();
+        let now = Timestamp::from_seconds(0);
+        Keys::open(store, terms(), &master, now).await.unwrap()
+    }
+
+    fn states(keys: &Keys) -> Vec<(String, KeyState)> {
+        let state = |known: &KnownKey| (known.key.kid().to_owned(), known.state);
+        keys.list().iter().map(state).collect()
+    }
+
+    #[tokio::test]
+    async fn processes_that_share_a_store_take_each_step_once_and_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings::default();
+        let store = Store::open(&settings, folder.path()).await.unwrap();
+        let (one, other) = (opened(&store).await, opened(&store).await);
+        let mut signing = vec![one.keyring().signing().kid().to_owned()];
+        for day in [89, 90, 92, 179, 180, 182] {
+            let now = Timestamp::from_seconds(day * DAY);
+            for _ in 0..2 {
+                let (mine, theirs) = tokio::join!(one.tend(now), other.tend(now));
+                mine.and(theirs).unwrap();
+            }
+            assert_eq!(states(&one), states(&other), "on day {day}");
+            assert!(states(&one).len() <= 2, "on day {day}: {:?}", states(&one));
+            signing.push(one.keyring().signing().kid().to_owned());
+        }
+        signing.dedup();
+        assert_eq!(signing.len(), 3);
+        let stolen = signing.last().unwrap();
+        let now = Timestamp::from_seconds(183 * DAY);
+        assert!(one.retire(stolen, true, now).await.unwrap());
+        other.tend(now).await.unwrap();
+        assert!(other.keyring().find(Some(stolen)).is_none());
+        assert_eq!(
+            one.keyring().signing().kid(),
+            other.keyring().signing().kid()
+        );
     }
 }

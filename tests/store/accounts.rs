@@ -202,6 +202,23 @@ async fn many_accounts_are_added_together_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn passwords_from_elsewhere_are_found_among_our_own() {
+    for bed in Bed::each() {
+        let store = bed.open().await;
+        let kinds = ["$argon2id$v=19$m=64", "$2b$12$x", "", "pbkdf2_sha256$1$x"];
+        for (name, password) in ["a", "b", "c", "d"].into_iter().zip(kinds) {
+            let mut account = account("hub", name);
+            account.password = Secret::new(password);
+            assert_eq!(store.add_account(account).await.unwrap(), Addition::Added);
+        }
+        let found = store.foreign_passwords(10).await.unwrap();
+        let found: BTreeSet<_> = found.iter().map(Secret::reveal).collect();
+        assert_eq!(found, BTreeSet::from([kinds[1], kinds[3]]));
+        assert_eq!(store.foreign_passwords(1).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn text_with_a_nul_is_never_kept_and_never_found() {
     for bed in Bed::each() {
         let store = bed.open().await;

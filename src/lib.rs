@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | roof | [`cli`] [`server`] [`config`] [`admin`] | compose; the only place that knows all |
 //! | journey | [`listen`] [`gate`] | run |
-//! | plan | [`route`] | decides which |
+//! | plan | [`pages`] [`route`] | what people see; decides which |
 //! | work | [`verify`] [`permit`] [`forward`] and [`issue`] [`dialect`] | the two trades: judging tokens, giving them |
 //! | ground | [`token`] [`settings`] [`net`] [`store`] [`observe`] | words, reading, medium, memory, eyes |
 //!
@@ -40,6 +40,7 @@ pub mod issue;
 pub mod listen;
 pub mod net;
 pub mod observe;
+pub mod pages;
 pub mod permit;
 pub mod route;
 pub mod server;

@@ -235,6 +235,7 @@ impl Witness<'_> {
         let (name, section) = match &route.destination {
             Destination::Upstream(upstream, _) => (upstream.name(), "upstream"),
             Destination::Mount(mount) => (&mount.name, "dialect"),
+            Destination::Pages(pages) => (&pages.name, "pages"),
         };
         explanation.passes = true;
         explanation.add("decision", "allow", "", "");

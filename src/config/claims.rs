@@ -109,7 +109,9 @@ fn claims_of(config: &Config, name: &str, mount: &MountSettings) -> Vec<Claim> {
     let endpoints = dialect
         .endpoints()
         .iter()
-        .map(|endpoint| match endpoint.spot {
+        .map(|endpoint| endpoint.spot)
+        .chain(dialect.authorization().iter().copied())
+        .map(|spot| match spot {
             Spot::Below(path) => format!("{}{path}", mount.prefix()),
             Spot::WellKnown(name) => format!("/.well-known/{name}{}", mount.prefix()),
         });

@@ -11,6 +11,7 @@ use crate::forward::UpstreamSettings;
 use crate::issue::{ClientSettings, PasswordSettings};
 use crate::listen::ListenerSettings;
 use crate::observe::TelemetrySettings;
+use crate::pages::PagesSettings;
 use crate::route::RouteSettings;
 use crate::settings::{FilePath, Lifetime, SecretSource};
 use crate::store::StoreSettings;
@@ -38,6 +39,8 @@ pub struct Config {
     pub dialect: BTreeMap<String, MountSettings>,
     /// Programs that may ask for tokens.
     pub client: BTreeMap<String, ClientSettings>,
+    /// What people see when they sign in.
+    pub pages: PagesSettings,
     /// How passwords are kept.
     pub passwords: PasswordSettings,
     /// What must survive a restart.

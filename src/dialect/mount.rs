@@ -63,12 +63,7 @@ impl Mount {
     /// A mount whose endpoints lie below `prefix`, a path without a slash at the end.
     pub fn new(dialect: Arc<dyn Dialect>, issuer: LocalIssuer, mint: Mint, prefix: &str) -> Self {
         let door = |endpoint: &Endpoint| Door {
-            path: match endpoint.spot {
-                Spot::Below(path) => format!("{prefix}{path}"),
-                Spot::WellKnown(name) => {
-                    format!("/.well-known/{name}{}", path_of(&issuer.identifier))
-                }
-            },
+            path: place(endpoint.spot, prefix, &issuer.identifier),
             endpoint: endpoint.clone(),
             limit: endpoint.limit.map(Limit::new),
         };
@@ -110,6 +105,14 @@ impl Mount {
             .collect();
         paths.dedup();
         paths
+    }
+
+    /// The paths of its authorization endpoint, where people are asked; the pages serve them.
+    pub fn authorization_paths(&self) -> Vec<String> {
+        let spots = self.dialect.authorization().iter();
+        spots
+            .map(|spot| place(*spot, &self.prefix, &self.issuer.identifier))
+            .collect()
     }
 
     /// The paths at which it demands one of its own tokens.
@@ -274,6 +277,14 @@ fn unread(error: &BodyError) -> Refusal {
         BodyError::TooLarge => Refusal::BodyTooLarge,
         BodyError::Idle => Refusal::BadRequest("the body did not arrive in time"),
         BodyError::Broken(_) | BodyError::PermitEnded => Refusal::BadRequest("the body broke off"),
+    }
+}
+
+/// The path of a spot.
+fn place(spot: Spot, prefix: &str, identifier: &str) -> String {
+    match spot {
+        Spot::Below(path) => format!("{prefix}{path}"),
+        Spot::WellKnown(name) => format!("/.well-known/{name}{}", path_of(identifier)),
     }
 }
 

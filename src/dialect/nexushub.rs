@@ -20,7 +20,7 @@ use crate::issue::{Answer, Ask, IssueError};
 use crate::net::Body;
 use crate::observe::Refusal;
 use crate::permit::Allowance;
-use crate::token::{Algorithm, Carriers, Profile, Renewal, Secret, Subject};
+use crate::token::{Algorithm, Carriers, Ceiling, Profile, Renewal, Secret, Subject};
 
 /// The dialect, for one mount.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
             every_scope: Some("write_root"),
             access_lifetime: lifetime(&settings.tokens, ACCESS_LIFETIME),
             subject: Subject::Name,
+            ceiling: Ceiling::Account,
             renewal: Renewal::Standing,
             carriers: Carriers {
                 bare_authorization: true,

@@ -14,6 +14,7 @@ use crate::dialect::{Asker, Dialect, Place, standard};
 use crate::forward::{ForwardError, Forwarding, Sending, Sent, Upstream};
 use crate::net::{Arrival, Body, Scheme, Target, TargetError};
 use crate::observe::{Described, Record, Refusal, Trail, UpstreamPart};
+use crate::pages::Visitor;
 use crate::route::Destination;
 
 impl Gate {
@@ -75,6 +76,16 @@ impl Gate {
                 *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
                 // Boxed, so that a request to an upstream does not carry the weight of one to a mount.
                 Ok(Box::pin(mount.serve(request, &asker)).await)
+            }
+            Destination::Pages(pages) => {
+                let id = arrival.id.text();
+                let visitor = Visitor {
+                    peer_ip: arrival.origin.client,
+                    now: arrival.now,
+                    request_id: id.as_str(),
+                };
+                *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
+                Ok(Box::pin(pages.serve(request, &visitor)).await)
             }
             Destination::Upstream(upstream, forwarding) => {
                 fits(&request, forwarding)?;

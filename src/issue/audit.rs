@@ -183,6 +183,30 @@ pub(super) fn introspected(mount: &str, client: &str, subject: Option<&str>) {
     );
 }
 
+pub(super) fn signed_in(mount: &str, account: &str) {
+    tracing::info!(target: TARGET, event = "page.signed_in", mount, account, "signed in");
+}
+
+pub(super) fn sign_in_refused(mount: &str, name: &str, reason: &IssueError) {
+    let who = Who::Name(name.to_owned());
+    let (actor, reason) = (who.words(), reason.code());
+    tracing::info!(target: TARGET, event = "page.sign_in_refused", mount, actor, reason, "sign-in refused");
+}
+
+pub(super) fn consented(mount: &str, account: &str, client: &str, scope: &Scope) {
+    let scope = scope.as_str();
+    tracing::info!(target: TARGET, event = "consent.given", mount, account, client, scope, "consent given");
+}
+
+pub(super) fn denied(mount: &str, account: &str, client: &str) {
+    tracing::info!(target: TARGET, event = "consent.denied", mount, account, client, "consent denied");
+}
+
+pub(super) fn code_given(mount: &str, account: &str, client: &str, scope: &Scope) {
+    let scope = scope.as_str();
+    tracing::info!(target: TARGET, event = "code.given", mount, account, client, scope, "code given");
+}
+
 pub(super) fn account_registered(mount: &str, name: &str) {
     tracing::info!(target: TARGET, event = "account.registered", mount, account = name, "account registered");
 }

@@ -27,6 +27,10 @@ pub(super) enum Purpose {
     SealSecondFactors,
     /// Deriving the refresh tokens that never change.
     StandingRefresh,
+    /// Encrypting what browsers keep for us.
+    SealVisits,
+    /// Marking the forms of pages.
+    MarkForms,
     /// Deriving the refresh tokens that are spent at every use.
     RotatingRefresh,
 }
@@ -142,6 +146,8 @@ impl Purpose {
             Self::SealSigningKeys => "seal signing keys",
             Self::SealSecondFactors => "seal second factors",
             Self::StandingRefresh => "refresh",
+            Self::SealVisits => "seal visits",
+            Self::MarkForms => "mark forms",
             Self::RotatingRefresh => "refresh sessions",
         }
     }

@@ -3,7 +3,7 @@
 use super::account::Accounts;
 use super::audit::{self, Who};
 use super::client::Clients;
-use super::grant::{StandingRefresh, client_credentials};
+use super::grant::{Brought, StandingRefresh, client_credentials, redeem};
 use super::session::{Renewing, Sessions};
 use super::sign::{Bearer, sign};
 use super::totp::SecondFactors;
@@ -84,6 +84,19 @@ impl Mint {
             Ask::RecoverKey { name, password } => {
                 self.recover_key(&name, password, issuer, at).await
             }
+            Ask::Code {
+                client,
+                code,
+                redirect_uri,
+                verifier,
+            } => {
+                let brought = Brought {
+                    code,
+                    redirect_uri,
+                    verifier,
+                };
+                self.redeem(&client, &brought, issuer, now).await
+            }
             Ask::Refresh {
                 by,
                 refresh_token,
@@ -99,8 +112,7 @@ impl Mint {
             ask @ (Ask::Password { .. } | Ask::Account { .. } | Ask::Myself { .. }) => {
                 self.proven(ask, issuer, at).await
             }
-            Ask::Code { .. }
-            | Ask::Wallet { .. }
+            Ask::Wallet { .. }
             | Ask::BeginHandoff { .. }
             | Ask::RedeemHandoff { .. }
             | Ask::RegisterClient(_) => Err(IssueError::NotOffered),
@@ -142,6 +154,20 @@ impl Mint {
             &bearer.scope,
         );
         Ok(signed.answer(bearer.scope, None))
+    }
+
+    async fn redeem(
+        &self,
+        credentials: &ClientCredentials,
+        brought: &Brought,
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<Answer, IssueError> {
+        let client = self.clients.authenticate(credentials, issuer, now).await?;
+        let house = (&self.store, &self.sessions);
+        redeem(brought, &client, house, issuer, now)
+            .await
+            .map(Answer::Issued)
     }
 
     async fn login(

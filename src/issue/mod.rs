@@ -9,13 +9,16 @@
 //! This folder knows no HTTP and no dialect.
 //!
 //! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `import`,
-//! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `sign`, `revoke`, `introspect`, `ending`; then the
-//! keys: `master`, `rotate`; then `audit`, `random`, `error`.
+//! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `sign`, `revoke`, `introspect`, `ending`; then
+//! people at their browsers: `authorization_request`, `authorize`, `visit`; then the keys: `master`, `rotate`; then
+//! `audit`, `random`, `error`.
 
 mod account;
 mod ask;
 mod assertion;
 mod audit;
+mod authorization_request;
+mod authorize;
 mod client;
 mod client_settings;
 mod ending;
@@ -39,6 +42,7 @@ mod sign;
 #[cfg(test)]
 mod testing;
 mod totp;
+mod visit;
 
 pub use account::Accounts;
 pub use ask::{
@@ -46,6 +50,8 @@ pub use ask::{
     Myself, Program, Registered, Registering,
 };
 pub use assertion::AssertionKeysError;
+pub use authorization_request::{AuthorizationRequest, AuthorizeError, Back, Fault, Prompt};
+pub use authorize::Authorizer;
 pub use client::{Clients, KnownClient, NewClient};
 pub use client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
 pub use error::{IssueError, StartError};
@@ -62,3 +68,4 @@ pub use rotate::{KeyTerms, Keys, KnownKey, open_keyring};
 pub use session::{Opening, Sessions};
 pub use sign::{Bearer, sign_by_hand};
 pub use totp::SecondFactors;
+pub use visit::{Notice, Stay, Visit, Visits};

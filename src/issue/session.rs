@@ -143,7 +143,7 @@ impl Sessions {
 
     /// Whoever proved a password that was changed, or an account that was disabled, between the proof and the keeping of
     /// the session is too late: the change has ended the sessions it found, and this was not among them.
-    async fn is_still_theirs(
+    pub(super) async fn is_still_theirs(
         &self,
         session: &Session,
         proven: Option<&Account>,

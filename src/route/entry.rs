@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{HostPattern, Match, Methods, PathPattern};
 use crate::dialect::{Dialect, Mount};
 use crate::forward::{ForwardSettings, Forwarding, Upstream};
+use crate::pages::Pages;
 use crate::permit::{Demand, RequireSettings};
 use crate::settings::ByteSize;
 use crate::verify::Accepted;
@@ -83,4 +84,6 @@ pub enum Destination {
     Upstream(Arc<Upstream>, Forwarding),
     /// To token endpoints of our own.
     Mount(Arc<Mount>),
+    /// To pages of our own, where people let programs act for them.
+    Pages(Arc<Pages>),
 }

@@ -9,11 +9,12 @@ use http::HeaderName;
 use super::chores::Chores;
 use super::{Kept, StartError};
 use crate::config::Config;
-use crate::dialect::{Dialect, Mount, MountSettings};
+use crate::dialect::{Dialect, LimitSettings, Mount, MountSettings};
 use crate::forward::{Forwarding, IdentityHeader, Reserved, Upstream};
 use crate::gate::Gate;
 use crate::net::Tasks;
 use crate::observe::{Journal, Metrics, Observer, RequestIds};
+use crate::pages::{Look, Pages};
 use crate::permit::{Demand, RequireSettings, RequiredClaim, Terms};
 use crate::route::{
     Access, Destination, HostPattern, Match, Methods, PathPattern, Route, RouteSettings, Table,
@@ -37,6 +38,7 @@ pub(super) fn gate(
         issuers: issuers(config, kept, chores)?,
         upstreams: upstreams(config, workers, tasks)?,
         wanted: Wanted::default(),
+        look: Arc::new(Look::new(&config.pages)?),
     };
     let routes = planner.routes()?;
     let cache = TokenCache::new(config.cache.tokens.capacity.get());
@@ -57,6 +59,7 @@ struct Planner<'a> {
     issuers: Issuers,
     upstreams: BTreeMap<String, Arc<Upstream>>,
     wanted: Wanted,
+    look: Arc<Look>,
 }
 
 /// Whose tokens count: those of our own mounts, and those of others.
@@ -115,7 +118,7 @@ fn reserved(routes: &[Arc<Route>]) -> Reserved {
             .iter()
             .map(|field| field.name.clone())
             .collect(),
-        Destination::Mount(_) => Vec::new(),
+        Destination::Mount(_) | Destination::Pages(_) => Vec::new(),
     };
     Reserved::new(routes.iter().flat_map(named))
 }
@@ -264,12 +267,13 @@ impl Planner<'_> {
             .map(|host| HostPattern::parse(host))
             .collect::<Result<_, _>>()
             .map_err(broken)?;
+        let pages = self.pages(mount, settings);
         let guarded = Accepted {
             issuers: self.issuers.set(std::iter::once(&*mount.name))?,
             carriers: mount.dialect().profile().carriers.clone(),
             subject_needed: true,
         };
-        let route = |path: String, demand: Demand, accepts: Accepted| {
+        let route = |path: String, demand: Demand, accepts: Accepted, to: Destination| {
             Ok(Arc::new(Route {
                 name: Arc::clone(&mount.name),
                 when: Match {
@@ -280,11 +284,16 @@ impl Planner<'_> {
                 demand,
                 accepts,
                 voice: Some(Arc::clone(mount.dialect())),
-                destination: Destination::Mount(Arc::clone(mount)),
+                destination: to,
             }))
         };
         let open = mount.paths().into_iter();
-        let open = open.map(|path| route(path, Demand::Nothing, Accepted::default()));
+        let here = || Destination::Mount(Arc::clone(mount));
+        let open = open.map(|path| route(path, Demand::Nothing, Accepted::default(), here()));
+        let asking = mount.authorization_paths().into_iter().map(|path| {
+            let to = Destination::Pages(Arc::clone(&pages));
+            route(path, Demand::Nothing, Accepted::default(), to)
+        });
         let token = || {
             Demand::Token(Terms {
                 claims: Box::default(),
@@ -292,7 +301,16 @@ impl Planner<'_> {
             })
         };
         let closed = mount.guarded_paths().into_iter();
-        let closed = closed.map(|path| route(path, token(), guarded.clone()));
-        open.chain(closed).collect()
+        let closed = closed.map(|path| route(path, token(), guarded.clone(), here()));
+        open.chain(asking).chain(closed).collect()
+    }
+
+    /// The pages of a mount, with one limit for all its paths.
+    fn pages(&self, mount: &Mount, settings: &MountSettings) -> Arc<Pages> {
+        let url = self.config.mount_url(settings);
+        let stay = self.config.pages.stay();
+        let authorizer = self.kept.authorizer.clone();
+        let pages = Pages::new(mount, authorizer, Arc::clone(&self.look), stay, &url);
+        Arc::new(pages.limited(settings.limit.map(LimitSettings::smooth)))
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::listen::ListenError;
 use crate::net::TrustError;
+use crate::pages::LookError;
 use crate::settings::SecretError;
 use crate::store::StoreError;
 use crate::verify::SetupError;
@@ -65,6 +66,9 @@ pub enum StartError {
     /// Issuers that a route cannot tell apart, or that are not there.
     #[error("set up the issuers of the routes")]
     Issuers(#[from] SetupError),
+    /// The pages cannot look as they are to.
+    #[error("set up [pages]")]
+    Look(#[from] LookError),
     /// A listener cannot be opened.
     #[error("open the listeners")]
     Listen(#[from] ListenError),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::StartError;
 use crate::config::Config;
 use crate::dialect::Mount;
-use crate::issue::{Accounts, Clients, Hashing, KeyTerms, Keys, LocalIssuer, MasterKey, Mint};
+use crate::issue::{
+    Accounts, Authorizer, Clients, Hashing, KeyTerms, Keys, LocalIssuer, MasterKey, Mint,
+};
 use crate::store::Store;
 use crate::token::Timestamp;
 
@@ -20,6 +22,8 @@ pub struct Kept {
     pub clients: Clients,
     /// The people who may.
     pub accounts: Accounts,
+    /// The part that people give leave through.
+    pub authorizer: Authorizer,
     /// The part that answers asks.
     pub mint: Mint,
     /// The mounts by name: a dialect at a place, and ourselves as the issuer of its tokens.
@@ -49,6 +53,8 @@ impl Kept {
         read.map_err(StartError::Store)?;
         let accounts = Accounts::new(store.clone(), hashing);
         let (mut mounts, mut keys) = (BTreeMap::new(), BTreeMap::new());
+        let authorizer =
+            Authorizer::new(store.clone(), clients.clone(), accounts.clone(), &master)?;
         for (name, settings) in &config.dialect {
             let url = config.mount_url(settings);
             let dialect = settings.dialect(&url);
@@ -80,6 +86,7 @@ impl Kept {
             store,
             clients,
             accounts,
+            authorizer,
             mint,
             mounts,
             keys,

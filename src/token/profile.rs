@@ -32,6 +32,8 @@ pub struct Profile {
     pub access_lifetime: Duration,
     /// What the subject claim says of an account.
     pub subject: Subject,
+    /// What bounds the scope that a person can give a program.
+    pub ceiling: Ceiling,
     /// How a token is renewed.
     pub renewal: Renewal,
     /// Where a token may travel.
@@ -52,6 +54,7 @@ impl Profile {
             every_scope: None,
             access_lifetime: Duration::from_mins(10),
             subject: Subject::Id,
+            ceiling: Ceiling::Account,
             renewal: Renewal::Rotating(Rotation::standard()),
             carriers: Carriers {
                 bare_authorization: false,
@@ -69,6 +72,15 @@ pub enum Subject {
     Id,
     /// The name its owner chose.
     Name,
+}
+
+/// What bounds the scope that a person can give a program, beside what the program may do at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceiling {
+    /// What their own account may do.
+    Account,
+    /// Nothing: accounts have no scope of their own.
+    Program,
 }
 
 /// How a token is renewed.

@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod authorizing;
 mod draining;
 mod flooding;
 mod framing;

@@ -19,7 +19,14 @@ pub(super) fn document(issuer: &str, url: &str) -> Value {
     }
     let grants: Vec<&str> = Grant::ALL.into_iter().map(Grant::word).collect();
     say("grant_types_supported", grants.into());
-    // Whoever gives codes takes them, and gives nothing else (RFC 9700 §2.1.2).
+    // Codes and nothing else: no token travels in an address (RFC 9700 §2.1.2).
+    say("response_types_supported", list(&["code"]));
+    say("response_modes_supported", list(&["query"]));
+    say("code_challenge_methods_supported", list(&["S256"]));
+    say(
+        "authorization_response_iss_parameter_supported",
+        true.into(),
+    );
     say("token_endpoint_auth_methods_supported", list(&EVERY_WAY));
     say(
         "introspection_endpoint_auth_methods_supported",
@@ -41,7 +48,11 @@ fn list(words: &[&str]) -> Value {
     words.iter().copied().collect()
 }
 
-const PLACES: [(&str, &str); 4] = [
+/// Where people are asked.
+pub(super) const AUTHORIZE: &str = "/authorize";
+
+const PLACES: [(&str, &str); 5] = [
+    ("authorization_endpoint", AUTHORIZE),
     ("token_endpoint", "/token"),
     ("introspection_endpoint", "/introspect"),
     ("revocation_endpoint", "/revoke"),

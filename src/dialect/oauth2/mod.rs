@@ -85,6 +85,10 @@ impl Dialect for OAuth2 {
         &self.endpoints
     }
 
+    fn authorization(&self) -> &[Spot] {
+        &[Spot::Below(metadata::AUTHORIZE)]
+    }
+
     fn read(&self, at: &Endpoint, asked: &Asked<'_>) -> Result<Ask, Malformed> {
         let read = match at.name {
             KEYS => return Ok(Ask::Keys),

@@ -3,9 +3,10 @@
 //! Each file decides one ground: who may have which scope, and how the token may be renewed. None of them reads a
 //! password or signs; that is [`account`](super::account)'s and [`sign`](super::sign)'s business.
 //!
-//! Reading order: `client_credentials`, `password`, `account`, `refresh_token`, `rotating`.
+//! Reading order: `client_credentials`, `authorization_code`, `password`, `account`, `refresh_token`, `rotating`.
 
 pub(super) mod account;
+mod authorization_code;
 pub(super) mod client_credentials;
 pub(super) mod password;
 mod refresh_token;
@@ -14,6 +15,7 @@ mod rotating;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use authorization_code::{AuthorizationCode, Brought, account_id, redeem};
 pub(super) use refresh_token::StandingRefresh;
 pub(super) use rotating::{RotatingRefresh, Spent};
 

@@ -14,6 +14,7 @@ pub(crate) mod exchange;
 pub(crate) mod flaky;
 pub(crate) mod issuer;
 pub(crate) mod keys;
+pub(crate) mod person;
 pub(crate) mod tollgate;
 pub(crate) mod upstream;
 

@@ -12,9 +12,10 @@ use super::dev::DevOptions;
 use super::key::KeyCommand;
 use super::route::RouteCommand;
 use super::session::SessionCommand;
+use super::store::StoreCommand;
 use super::token::TokenCommand;
 use super::user::UserCommand;
-use super::{CliError, check, client, console, demo, dev, key, route, session, token, user};
+use super::{CliError, check, client, console, demo, dev, key, route, session, store, token, user};
 
 /// A reverse-proxy authentication gateway: TLS in, tokens issued, tokens checked, requests forwarded.
 #[derive(Debug, Parser)]
@@ -78,6 +79,9 @@ enum Command {
     /// Where requests go, and why
     #[command(subcommand)]
     Route(RouteCommand),
+    /// What must survive: looked at, backed up, moved
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 /// Obeys the command line of this process.
@@ -112,6 +116,7 @@ impl Command {
             Self::Token(command) => token::obey(global, command),
             Self::Key(command) => key::obey(global, command),
             Self::Route(command) => route::obey(global, command),
+            Self::Store(command) => store::obey(global, command),
         }
     }
 }

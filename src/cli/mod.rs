@@ -8,6 +8,7 @@
 //! | `client`, `user`, `key` | `client`, `user`, `key` | who may ask for tokens, and who signs them |
 //! | `session` | `session` | who is logged in, and who no longer is |
 //! | `token` | `token`, `fetch` | mint one, fetch one, look into one, verify some, take one back |
+//! | `store` | `store` | what must survive: looked at, backed up, moved |
 //! | `route` | `route`, `explain` | where a request would go, and why |
 //!
 //! Promises: a secret is never an argument and never an answer's by-product: it comes from standard input or a file, or
@@ -38,6 +39,7 @@ mod key;
 mod route;
 mod run;
 mod session;
+mod store;
 mod suppose;
 mod token;
 mod tour;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 
 use crate::issue::{Accounts, Keys};
 use crate::net::Tasks;
@@ -99,16 +100,19 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Reads the store once a second.
+    /// Reads the store once a second, and whenever it says that there is something to read.
     pub(super) async fn follow(self, tasks: Tasks) {
         let mut draining = std::pin::pin!(tasks.draining());
         let mut ticks = tokio::time::interval(PERIOD);
+        let mut news = self.store.watch();
         let mut heard = self.time.now();
         loop {
             tokio::select! {
                 () = &mut draining => return,
-                _ = ticks.tick() => heard = self.listen(heard).await,
+                _ = ticks.tick() => {}
+                () = told(&mut news) => {}
             }
+            heard = self.listen(heard).await;
         }
     }
 
@@ -133,6 +137,18 @@ impl Follower {
         }
         heard
     }
+}
+
+/// Waits until the store says that there is something to read; forever, if it cannot.
+async fn told(news: &mut Option<watch::Receiver<u64>>) {
+    if let Some(receiver) = news
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    // A closed store tells nothing more.
+    *news = None;
+    std::future::pending::<()>().await;
 }
 
 /// Carries to the store, once a second, which generations of sessions have been seen.

@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 
 use super::fields::Row;
+use super::postgres::{Postgres, Way};
+use super::schema::Standing;
+use super::settings::Place;
 use super::sqlite::Sqlite;
 use super::statement::{Connection, Statement};
 use super::table::Broom;
@@ -21,14 +25,26 @@ pub struct Store {
 enum Engine {
     /// One file, one process that writes (and the command line beside it).
     Sqlite(Sqlite),
+    /// A database that several nodes share.
+    Postgres(Postgres),
 }
 
 impl Store {
     /// Opens the store that the settings name, makes it if it is not there, and brings its schema up to date.
     pub async fn open(settings: &StoreSettings, data_dir: &Path) -> Result<Self, StoreError> {
-        let sqlite = Sqlite::open(settings.file(data_dir)?).await?;
+        let engine = match settings.place(data_dir)? {
+            Place::File(path) => Engine::Sqlite(Sqlite::open(path, settings.migrate).await?),
+            Place::Server(options) => {
+                let way = Way {
+                    options: *options,
+                    pool: settings.pool,
+                    migrate: settings.migrate,
+                };
+                Engine::Postgres(Postgres::open(way).await?)
+            }
+        };
         Ok(Self {
-            engine: Engine::Sqlite(sqlite),
+            engine,
             broom: Broom::default(),
         })
     }
@@ -37,6 +53,7 @@ impl Store {
     pub const fn is_shared(&self) -> bool {
         match &self.engine {
             Engine::Sqlite(_) => false,
+            Engine::Postgres(_) => true,
         }
     }
 
@@ -44,6 +61,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
         }
     }
 
@@ -58,6 +76,43 @@ impl Store {
     pub async fn integrity(&self) -> Result<(), StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.integrity().await,
+            Engine::Postgres(postgres) => postgres.integrity().await,
+        }
+    }
+
+    /// Writes a copy of everything, as it is at this moment, to a new file, while others go on reading and writing.
+    pub async fn backup(&self, file: &Path) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.backup(file).await,
+            Engine::Postgres(_) => Err(StoreError::NoBackup {
+                place: self.place(),
+            }),
+        }
+    }
+
+    /// What people call it: the file, or the database without anything secret.
+    pub fn place(&self) -> String {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.path().display().to_string(),
+            Engine::Postgres(postgres) => postgres.place().to_owned(),
+        }
+    }
+
+    /// How far its schema has come.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.standing().await,
+            Engine::Postgres(postgres) => postgres.standing().await,
+        }
+    }
+
+    /// Changes whenever something may have been revoked, here or by another node: ask [`Store::revocations_since`]. It
+    /// is quick and not to be relied on alone; ask every second, too. None: the engine cannot tell, so asking is all
+    /// there is.
+    pub fn watch(&self) -> Option<watch::Receiver<u64>> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(postgres) => Some(postgres.watch()),
         }
     }
 }
@@ -71,6 +126,7 @@ impl Store {
         }
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ask(question).await,
+            Engine::Postgres(postgres) => postgres.ask(question).await,
         }
     }
 
@@ -88,15 +144,16 @@ impl Store {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.transact(change).await,
+            Engine::Postgres(postgres) => postgres.transact(change).await,
         }
     }
 
     /// Makes a change of one statement, and says how many rows it touched.
     pub(super) async fn alter(&self, change: Statement) -> Result<u64, StoreError> {
-        self.transact(|mut connection| {
-            Box::pin(async move { change.execute(&mut connection).await })
-        })
-        .await
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.alter(change).await,
+            Engine::Postgres(postgres) => postgres.alter(change).await,
+        }
     }
 
     /// Makes a change of one statement, and says whether it touched any row.
@@ -106,8 +163,10 @@ impl Store {
 
     /// Makes a change of one statement, and gives the rows it returns.
     pub(super) async fn returning(&self, change: Statement) -> Result<Vec<Row>, StoreError> {
-        self.transact(|mut connection| Box::pin(async move { change.all(&mut connection).await }))
-            .await
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.returning(change).await,
+            Engine::Postgres(postgres) => postgres.ask(change).await,
+        }
     }
 
     pub(super) const fn broom(&self) -> &Broom {

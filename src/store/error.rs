@@ -5,13 +5,50 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::observe::Refusal;
+use crate::settings::SecretError;
 
 /// Why something cannot be kept or found.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The setting names no store.
-    #[error("read {0:?} as a store: write `url = \"sqlite:tollgate.db\"`")]
+    #[error(
+        "read {0:?} as a store: write `url = \"sqlite:tollgate.db\"` or `url = \"postgres://tollgate@db.internal/tollgate\"`"
+    )]
     Url(String),
+    /// The address of the database cannot be read. It may hold a password, so it is not shown.
+    #[error(
+        "read the address of the database: write `url = \"postgres://tollgate@db.internal/tollgate\"`"
+    )]
+    Address,
+    /// Whoever can read the configuration would have the password.
+    #[error(
+        "keep a password in `url`: write `password = {{ file = \"..\" }}` beside it, or all of it as `url_from = {{ env = \"DATABASE_URL\" }}`"
+    )]
+    PasswordInUrl,
+    /// The password or the address cannot be had.
+    #[error("read the secret of the store")]
+    Secret(#[source] SecretError),
+    /// The database cannot be reached, or does not let us in.
+    #[error("connect to {place}")]
+    Connect {
+        /// The database.
+        place: String,
+        /// What the engine said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema is older than this program, which was told to leave it alone.
+    #[error(
+        "use {place}: its schema is {found} and this program needs {known}; run `tollgate store migrate`"
+    )]
+    Outdated {
+        /// The database.
+        place: String,
+        /// The schema it has.
+        found: i64,
+        /// The schema this program needs.
+        known: i64,
+    },
     /// The folder of the file cannot be made or written.
     #[error(
         "write in {folder}: give the folder to the user Tollgate runs as, or set another `data_dir`"
@@ -61,18 +98,18 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// Some other program's database.
-    #[error("use {path}: it is a database of another program; set another `store.url`")]
+    #[error("use {place}: it is a database of another program; set another `store.url`")]
     Foreign {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
     },
     /// A newer Tollgate has changed the schema.
     #[error(
-        "use {path}: a newer Tollgate has brought it to schema {found}, this one knows {known}; start the newer one, or put a backup in its place"
+        "use {place}: a newer Tollgate has brought it to schema {found}, this one knows {known}; start the newer one, or put a backup in its place"
     )]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
         /// The schema it has.
         found: i64,
         /// The newest schema this program knows.
@@ -80,11 +117,11 @@ pub enum StoreError {
     },
     /// A step of the schema is not what this program would have done.
     #[error(
-        "use {path}: step {step} of its schema was made by another build; start that build, or put a backup in its place"
+        "use {place}: step {step} of its schema was made by another build; start that build, or put a backup in its place"
     )]
     Altered {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
         /// The step that differs.
         step: i64,
     },
@@ -108,6 +145,32 @@ pub enum StoreError {
     /// One of many that were to be kept together has a name that is taken; none was kept.
     #[error("keep them all: the name of number {0} is taken")]
     Taken(usize),
+    /// What is to take everything holds something already.
+    #[error("copy to {place}: it is not empty; name a new one")]
+    NotEmpty {
+        /// The database.
+        place: String,
+    },
+    /// After everything was copied, the two differ.
+    #[error(
+        "copy {0}: the two have not the same number of rows; stop the gateway, and copy to a new store"
+    )]
+    Miscounted(&'static str),
+    /// The backup cannot be written.
+    #[error("write {path}: name a file that is not there, in a folder that is")]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The engine has its own way.
+    #[error("back up {place}: PostgreSQL has its own ways; run `pg_dump`")]
+    NoBackup {
+        /// The database.
+        place: String,
+    },
     /// The engine found damage in the file.
     #[error("trust the store: {0}")]
     Damaged(String),

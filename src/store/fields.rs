@@ -62,6 +62,10 @@ impl Fields<'_> {
         self.get(column)
     }
 
+    pub(super) fn maybe_number(self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.get(column)
+    }
+
     pub(super) fn small(self, column: &'static str) -> Result<u32, StoreError> {
         u32::try_from(self.number(column)?).map_err(|_| self.unreadable(column))
     }
@@ -75,8 +79,7 @@ impl Fields<'_> {
     }
 
     pub(super) fn maybe_time(self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        let millis: Option<i64> = self.get(column)?;
-        Ok(millis.map(Timestamp::from_millis))
+        Ok(self.maybe_number(column)?.map(Timestamp::from_millis))
     }
 
     pub(super) fn scope(self, column: &'static str) -> Result<Scope, StoreError> {

@@ -12,12 +12,14 @@
 //! It refuses to know what a token is, what HTTP is, and what time it is.
 //!
 //! Reading order: `engine`, `row`, `settings`, `error`, then `table` (what can happen), with `statement` and `fields`
-//! (how a statement is asked and a row read), then the engines: `sqlite`.
+//! (how a statement is asked and a row read), then the engines: `schema`, `sqlite`, `postgres`.
 
 mod engine;
 mod error;
 mod fields;
+mod postgres;
 mod row;
+mod schema;
 mod settings;
 mod sqlite;
 mod statement;
@@ -29,4 +31,6 @@ pub use row::{
     Account, AccountId, Addition, Client, Ended, Ending, FormerSecret, KeyState, OneTime,
     OneTimeKind, Redeemed, Revocation, Revoked, Session, SessionId, Status, StoredKey, Turn, Whose,
 };
-pub use settings::StoreSettings;
+pub use schema::Standing;
+pub use settings::{Migrate, PoolSettings, StoreSettings};
+pub use table::Count;

@@ -16,7 +16,6 @@ use crate::token::{Digest, Scope, Timestamp};
 #[derive(Debug)]
 pub(super) enum Connection<'c> {
     Sqlite(&'c mut SqliteConnection),
-    #[expect(dead_code, reason = "the second engine follows")]
     Postgres(&'c mut PgConnection),
 }
 
@@ -65,6 +64,11 @@ impl Statement {
             sql,
             values: Vec::new(),
         }
+    }
+
+    /// A statement with all its values.
+    pub(super) const fn with(sql: &'static str, values: Vec<Value>) -> Self {
+        Self { sql, values }
     }
 
     /// Adds the value of the next `$n`.
@@ -253,6 +257,12 @@ impl From<Option<Digest>> for Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Number(Some(number))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
     }
 }
 

@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod serving;
 mod starting;
+mod storing;
 mod telling;
 mod tollgate;
 mod verifying;

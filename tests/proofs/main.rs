@@ -2,8 +2,20 @@
 //!
 //! `cargo test --release --test proofs -- --ignored --nocapture`
 //!
-//! A short form of each runs in the other suites.
+//! A short form of each runs here or in the other suites.
+
 #![expect(clippy::unwrap_used, reason = "a proof that cannot go on should stop")]
 
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the store, which need more of it"
+)]
+#[path = "../store/bed.rs"]
+mod bed;
+mod kills;
+#[path = "../postgres/mod.rs"]
+mod postgres;
+mod races;
 mod refreshing;
+mod restarts;
 mod timing;

@@ -3,11 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
+use tollgate::settings::Lifetime;
 use tollgate::store::{
-    Account, AccountId, Client, KeyState, OneTime, OneTimeKind, Revocation, Revoked, Session,
-    SessionId, Status, Store, StoreSettings, StoredKey,
+    Account, AccountId, Client, KeyState, OneTime, OneTimeKind, PoolSettings, Revocation, Revoked,
+    Session, SessionId, Status, Store, StoreSettings, StoredKey,
 };
 use tollgate::token::{Digest, Scope, Secret, Timestamp};
+
+use crate::postgres::Server;
 
 pub(crate) const REALM: &str = "hub";
 
@@ -23,7 +26,7 @@ pub(crate) struct Bed {
 impl Bed {
     /// A new store of every engine.
     pub(crate) fn each() -> Vec<Self> {
-        vec![Self::sqlite()]
+        vec![Self::sqlite(), Self::postgres()]
     }
 
     /// A new store in a file.
@@ -32,6 +35,23 @@ impl Bed {
             engine: "sqlite",
             folder: tempfile::tempdir().unwrap(),
             settings: StoreSettings::default(),
+        }
+    }
+
+    /// A new database on a server.
+    pub(crate) fn postgres() -> Self {
+        Self {
+            engine: "postgres",
+            folder: tempfile::tempdir().unwrap(),
+            settings: StoreSettings {
+                pool: PoolSettings {
+                    max: 4,
+                    // A hundred ask at once, and all of them are to be answered.
+                    acquire_timeout: Lifetime::seconds(30),
+                    ..PoolSettings::default()
+                },
+                ..StoreSettings::at(Server::shared().database())
+            },
         }
     }
 

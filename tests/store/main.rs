@@ -7,7 +7,11 @@ mod bed;
 mod clients;
 mod file;
 mod keys;
+mod moving;
 mod once;
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod revocations;
+mod server;
 mod sessions;
 mod sweeping;

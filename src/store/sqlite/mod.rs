@@ -6,14 +6,15 @@
 //!
 //! Several processes may open the file: the command line beside a running gateway.
 //!
-//! Reading order: `open`, `schema`, `writer`.
+//! Reading order: `open`, `schema`, `writer`, `backup`.
 
+mod backup;
 mod open;
 mod schema;
 mod writer;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -21,10 +22,11 @@ use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::writer::Writer;
-use super::StoreError;
+use self::writer::{Extent, Writer};
 use super::fields::Row;
+use super::schema::Standing;
 use super::statement::{Connection, Statement};
+use super::{Migrate, StoreError};
 
 /// A store in one SQLite file. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -39,8 +41,8 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
-    pub(super) async fn open(path: PathBuf) -> Result<Self, StoreError> {
-        open::open(path).await
+    pub(super) async fn open(path: PathBuf, migrate: Migrate) -> Result<Self, StoreError> {
+        open::open(path, migrate).await
     }
 
     pub(super) async fn close(&self) {
@@ -51,6 +53,23 @@ impl Sqlite {
     pub(super) async fn integrity(&self) -> Result<(), StoreError> {
         let path = Arc::clone(&self.path);
         self.perform(|pool| async move { schema::inspect(&path, &pool).await })
+            .await
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) async fn backup(&self, file: &Path) -> Result<(), StoreError> {
+        let (path, file) = (Arc::clone(&self.path), file.to_owned());
+        self.perform(|_| async move { backup::write(&path, &file).await })
+            .await
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
+        let path = Arc::clone(&self.path);
+        self.perform(|pool| async move { schema::standing(&path, &pool).await })
             .await
     }
 
@@ -81,7 +100,27 @@ impl Sqlite {
         T: Send + 'static,
     {
         self.writer
-            .make(|connection| change(Connection::Sqlite(connection)))
+            .make(Extent::Several, |connection| {
+                change(Connection::Sqlite(connection))
+            })
+            .await
+    }
+
+    /// Makes a change of one statement, and says how many rows it touched.
+    pub(super) async fn alter(&self, change: Statement) -> Result<u64, StoreError> {
+        self.writer
+            .make(Extent::Statement, |connection| {
+                Box::pin(async move { change.execute(&mut Connection::Sqlite(connection)).await })
+            })
+            .await
+    }
+
+    /// Makes a change of one statement, and gives the rows it returns.
+    pub(super) async fn returning(&self, change: Statement) -> Result<Vec<Row>, StoreError> {
+        self.writer
+            .make(Extent::Statement, |connection| {
+                Box::pin(async move { change.all(&mut Connection::Sqlite(connection)).await })
+            })
             .await
     }
 }

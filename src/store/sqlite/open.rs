@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::writer::{self, Writer};
 use super::{Sqlite, schema};
-use crate::store::StoreError;
+use crate::store::{Migrate, StoreError};
 
 /// Opens the file on a thread of its own, which lives until the store is closed.
-pub(super) async fn open(path: PathBuf) -> Result<Sqlite, StoreError> {
+pub(super) async fn open(path: PathBuf, migrate: Migrate) -> Result<Sqlite, StoreError> {
     let (tell, told) = oneshot::channel();
     let runtime = Builder::new_current_thread()
         .enable_time()
@@ -29,18 +29,23 @@ pub(super) async fn open(path: PathBuf) -> Result<Sqlite, StoreError> {
         .map_err(StoreError::Start)?;
     let thread = thread::Builder::new().name("store".to_owned());
     thread
-        .spawn(move || live(&runtime, path, tell))
+        .spawn(move || live(&runtime, path, migrate, tell))
         .map_err(StoreError::Start)?;
     told.await.map_err(|_| StoreError::Closed)?
 }
 
 /// The life of the store's thread.
-fn live(runtime: &Runtime, path: PathBuf, tell: oneshot::Sender<Result<Sqlite, StoreError>>) {
+fn live(
+    runtime: &Runtime,
+    path: PathBuf,
+    migrate: Migrate,
+    tell: oneshot::Sender<Result<Sqlite, StoreError>>,
+) {
     let stopped = CancellationToken::new();
     // Dropped last, also if something below panics: whoever waits for the end gets it.
     let _told_at_the_end = stopped.clone().drop_guard();
     runtime.block_on(async {
-        let (connection, readers) = match connect(&path).await {
+        let (connection, readers) = match connect(&path, migrate).await {
             Ok(opened) => opened,
             Err(error) => {
                 let _ = tell.send(Err(error));
@@ -64,18 +69,16 @@ fn live(runtime: &Runtime, path: PathBuf, tell: oneshot::Sender<Result<Sqlite, S
     });
 }
 
-async fn connect(path: &Path) -> Result<(SqliteConnection, SqlitePool), StoreError> {
+async fn connect(
+    path: &Path,
+    migrate: Migrate,
+) -> Result<(SqliteConnection, SqlitePool), StoreError> {
     prepare_file(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging();
+    let options = options(path);
     let failed = |error| opening(path, error);
     let mut writer = options.connect().await.map_err(failed)?;
     write_ahead(&mut writer).await.map_err(failed)?;
-    schema::bring_up_to_date(path, &mut writer).await?;
+    schema::bring_up_to_date(path, migrate, &mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(READER_WAIT)
@@ -86,6 +89,16 @@ async fn connect(path: &Path) -> Result<(SqliteConnection, SqlitePool), StoreErr
         .await
         .map_err(failed)?;
     Ok((writer, readers))
+}
+
+/// How every connection to the file is opened.
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging()
 }
 
 /// Makes the folder and an empty file, both for the owner alone; the files beside it take over its mode.

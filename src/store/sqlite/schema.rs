@@ -1,4 +1,4 @@
-//! The schema and its steps: forward only, each once, and never changed afterwards.
+//! The schema in SQLite.
 
 use std::path::Path;
 
@@ -6,43 +6,52 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection, Executor, Row, SqlSafeStr};
 
 use super::open;
-use crate::store::{StoreError, table};
-use crate::token::Digest;
+use crate::store::schema::{RECORD_STEP, STEPS_TAKEN, Standing, Steps};
+use crate::store::{Migrate, StoreError, table};
 
 /// Takes all steps the file has not seen, in one transaction. Processes that start together wait for each other here.
 pub(super) async fn bring_up_to_date(
     path: &Path,
+    migrate: Migrate,
     connection: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
     let failed = |error| open::opening(path, error);
+    let place = path.display().to_string();
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(failed)?;
     if is_foreign(&mut transaction).await.map_err(failed)? {
-        return Err(StoreError::Foreign {
-            path: path.to_owned(),
-        });
+        return Err(StoreError::Foreign { place });
     }
     sqlx::raw_sql(VERSION_TABLE)
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
     let taken = steps_taken(&mut transaction).await.map_err(failed)?;
-    check(path, &taken)?;
-    for (step, text) in numbered().skip(taken.len()) {
-        sqlx::raw_sql(text)
+    let rest = STEPS.rest(&place, &taken)?;
+    STEPS.permit(migrate, &place, &taken)?;
+    for step in rest {
+        sqlx::raw_sql(step.text)
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
         sqlx::query(RECORD_STEP)
-            .bind(step)
-            .bind(Digest::of(text.as_bytes()).bytes().to_vec())
+            .bind(step.number)
+            .bind(step.sha256())
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
+}
+
+/// How far the schema has come.
+pub(super) async fn standing(path: &Path, pool: &SqlitePool) -> Result<Standing, StoreError> {
+    let failed = |error| open::opening(path, error);
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    let taken = steps_taken(&mut connection).await.map_err(failed)?;
+    Ok(STEPS.standing(&taken))
 }
 
 /// Reads the whole file through, and prepares every statement against it.
@@ -81,39 +90,9 @@ async fn is_foreign(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 async fn steps_taken(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
-    sqlx::query_as("SELECT step, sha256 FROM schema_version ORDER BY step")
-        .fetch_all(connection)
-        .await
+    sqlx::query_as(STEPS_TAKEN).fetch_all(connection).await
 }
 
-/// Every step taken is one we would have taken, and there is none we do not know.
-fn check(path: &Path, taken: &[(i64, Vec<u8>)]) -> Result<(), StoreError> {
-    let known = numbered().count();
-    if let Some((found, _)) = taken.get(known..).and_then(<[_]>::last) {
-        let known = i64::try_from(known).unwrap_or(i64::MAX);
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found: *found,
-            known,
-        });
-    }
-    for ((step, text), (taken_step, sha256)) in numbered().zip(taken) {
-        if step != *taken_step || Digest::of(text.as_bytes()).bytes() != sha256.as_slice() {
-            return Err(StoreError::Altered {
-                path: path.to_owned(),
-                step,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn numbered() -> impl Iterator<Item = (i64, &'static str)> {
-    (1..).zip(STEPS)
-}
-
-/// All steps, oldest first. A step that has been released is never changed: what it should have done is another step.
-const STEPS: [&str; 1] = [include_str!("../migrations/sqlite/0001_start.sql")];
+const STEPS: Steps = Steps(&[include_str!("../migrations/sqlite/0001_start.sql")]);
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (step INTEGER NOT NULL PRIMARY KEY, sha256 BLOB NOT NULL) STRICT";
-const RECORD_STEP: &str = "INSERT INTO schema_version (step, sha256) VALUES ($1, $2)";

@@ -1,8 +1,8 @@
 //! The one connection that writes, and how many changes share one commit.
 //!
 //! A commit costs a synchronisation of the disk, whatever is in it. So all changes that wait when the disk is free go
-//! into one transaction. Each has its own savepoint: one that fails is undone alone, and the others are kept. Whoever
-//! asked hears the outcome after the commit.
+//! into one transaction. One that fails is undone alone, by its own savepoint if it is more than a statement, and the
+//! others are kept. Whoever asked hears the outcome after the commit.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Writer {
     }
 
     /// Makes one change, and returns when it is on the disk. If the caller goes away, the change is made all the same.
-    pub(super) async fn make<T, F>(&self, change: F) -> Result<T, StoreError>
+    pub(super) async fn make<T, F>(&self, extent: Extent, change: F) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>>
             + Send
@@ -34,8 +34,10 @@ impl Writer {
         T: Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        let change: Change =
-            Box::new(move |connection| Box::pin(attempt(change, connection, tell)));
+        let change = Change {
+            extent,
+            make: Box::new(move |connection| Box::pin(attempt(change, connection, tell))),
+        };
         self.0.try_send(change).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -78,15 +80,29 @@ pub(super) async fn serve(
 }
 
 /// A change as it waits: run inside the transaction, it gives what is to be done after the commit.
-pub(super) type Change =
-    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Attempt> + Send>;
+pub(super) struct Change {
+    extent: Extent,
+    make: Make,
+}
+
+type Make = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Attempt> + Send>;
+
+/// How much a change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// One statement. If it violates a constraint it has done nothing, so it needs no savepoint.
+    Statement,
+    /// Several.
+    Several,
+}
 
 /// What became of a change inside the transaction.
 pub(super) enum Attempt {
     /// It stands, and this is to be told once the commit is done or has failed.
     Stands(Tell),
-    /// It failed, is to be undone, and this is to be told.
-    Failed(Tell),
+    /// It failed, is to be undone, and this is to be told. Whether it was only refused: a constraint was in its way, or
+    /// it was never asked.
+    Failed(Tell, bool),
 }
 
 type Tell = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -105,9 +121,17 @@ where
         Ok(value) => Attempt::Stands(Box::new(move |committed| {
             let _ = tell.send(committed.map(|()| value));
         })),
-        Err(error) => Attempt::Failed(Box::new(move |_| {
-            let _ = tell.send(Err(error));
-        })),
+        Err(error) => {
+            let was_refused = match &error {
+                StoreError::Statement(error) => super::open::primary_code(error) == Some(19),
+                StoreError::Nul => true,
+                _ => false,
+            };
+            let tell = Box::new(move |_| {
+                let _ = tell.send(Err(error));
+            });
+            Attempt::Failed(tell, was_refused)
+        }
     }
 }
 
@@ -139,28 +163,33 @@ async fn run(
     batch: &mut Vec<Change>,
     tells: &mut Vec<Tell>,
 ) -> sqlx::Result<()> {
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut *connection)
-        .await?;
+    order(connection, "BEGIN IMMEDIATE").await?;
     for change in batch.drain(..) {
-        sqlx::query("SAVEPOINT change")
-            .execute(&mut *connection)
-            .await?;
-        match change(connection).await {
+        let is_several = change.extent == Extent::Several;
+        if is_several {
+            order(connection, "SAVEPOINT change").await?;
+        }
+        match (change.make)(connection).await {
             Attempt::Stands(tell) => tells.push(tell),
-            Attempt::Failed(tell) => {
+            Attempt::Failed(tell, was_refused) => {
                 tells.push(tell);
-                sqlx::query("ROLLBACK TO change")
-                    .execute(&mut *connection)
-                    .await?;
+                if is_several {
+                    order(connection, "ROLLBACK TO change").await?;
+                } else if !was_refused {
+                    // Nobody knows whether there still is a transaction.
+                    return Err(sqlx::Error::Protocol("a statement broke off".to_owned()));
+                }
             }
         }
-        sqlx::query("RELEASE change")
-            .execute(&mut *connection)
-            .await?;
+        if is_several {
+            order(connection, "RELEASE change").await?;
+        }
     }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    Ok(())
+    order(connection, "COMMIT").await
+}
+
+async fn order(connection: &mut SqliteConnection, words: &'static str) -> sqlx::Result<()> {
+    sqlx::query(words).execute(connection).await.map(|_| ())
 }
 
 /// After a failed read, write or synchronisation nobody knows what is on the disk (`SQLITE_IOERR`, `SQLITE_CORRUPT`,

@@ -1,0 +1,136 @@
+//! The store in a PostgreSQL database, which several nodes share.
+//!
+//! Every commit is synchronous, whatever the server's default. A change of one statement is one round trip; what is
+//! several statements is a transaction. All races are decided by single rows, so the default isolation is enough; where
+//! an order matters (verdicts, exclusive sessions) an advisory lock makes it. All connections live on one thread with
+//! its own runtime, which ends when the last [`Postgres`] is dropped or closed.
+//!
+//! Reading order: `open`, `schema`, `listen`.
+
+mod listen;
+mod open;
+mod schema;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::fields::Row;
+use super::schema::Standing;
+use super::statement::{Connection, Statement};
+use super::{Migrate, PoolSettings, StoreError};
+
+/// A store in a PostgreSQL database. A clone is the same store.
+#[derive(Clone, Debug)]
+pub(super) struct Postgres {
+    place: Arc<str>,
+    runtime: Handle,
+    pool: PgPool,
+    news: watch::Receiver<u64>,
+    stop: CancellationToken,
+    stopped: CancellationToken,
+    _last: Arc<DropGuard>,
+}
+
+/// Which database, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) options: PgConnectOptions,
+    pub(super) pool: PoolSettings,
+    pub(super) migrate: Migrate,
+}
+
+impl Postgres {
+    /// Connects, and brings the schema up to date.
+    pub(super) async fn open(way: Way) -> Result<Self, StoreError> {
+        open::open(way).await
+    }
+
+    /// How it is named to people.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.stopped.cancelled().await;
+    }
+
+    /// Prepares every statement, so that a schema that does not fit is found.
+    pub(super) async fn integrity(&self) -> Result<(), StoreError> {
+        self.perform(|pool| async move { schema::inspect(&pool).await })
+            .await
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
+        self.perform(|pool| async move { schema::standing(&pool).await })
+            .await
+    }
+
+    /// Changes when something may have been revoked, by whichever node.
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.news.clone()
+    }
+
+    /// Asks one statement by itself, which may be a change.
+    pub(super) async fn ask(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        self.perform(|pool| async move {
+            let mut connection = pool.acquire().await.map_err(StoreError::from_pool)?;
+            let connection = &mut Connection::Postgres(&mut connection);
+            statement.all(connection).await
+        })
+        .await
+    }
+
+    /// Makes a change of one statement, and says how many rows it touched.
+    pub(super) async fn alter(&self, statement: Statement) -> Result<u64, StoreError> {
+        self.perform(|pool| async move {
+            let mut connection = pool.acquire().await.map_err(StoreError::from_pool)?;
+            let connection = &mut Connection::Postgres(&mut connection);
+            statement.execute(connection).await
+        })
+        .await
+    }
+
+    /// Makes one change wholly or not at all, and returns when it is on the server's disk. If the caller goes away, the
+    /// change is made all the same.
+    pub(super) async fn transact<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.perform(|pool| async move {
+            let mut transaction = pool.begin().await.map_err(StoreError::from_pool)?;
+            match change(Connection::Postgres(&mut transaction)).await {
+                Ok(value) => {
+                    let failed = |error| StoreError::Commit(Arc::new(error));
+                    transaction.commit().await.map_err(failed)?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    // If that fails the connection is lost, and the server undoes it by itself.
+                    let _ = transaction.rollback().await;
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    async fn perform<T, F, W>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(PgPool) -> W,
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        // On the store's own runtime: a pool belongs to the one that made it.
+        let task = self.runtime.spawn(work(self.pool.clone()));
+        task.await.map_err(|_| StoreError::Closed)?
+    }
+}

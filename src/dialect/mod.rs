@@ -9,10 +9,12 @@
 //! Promises: no other folder knows an API by name; a dialect waits for nothing and keeps nothing; no answer repeats a
 //! value that a client sent, other than the path.
 //!
-//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `nexudus`, `hubler`, `address`, `speak`,
-//! `refresh`, `settings`, `mount`. A new dialect is one file, one word of [`Speak`], and its line in [`DIALECTS`].
+//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `nexudus`, `bluenexus`, `hubler`, `address`,
+//! `speak`, `refresh`, `settings`, `mount`. A new dialect is one file or folder, one word of [`Speak`], and its line in
+//! [`DIALECTS`].
 
 mod address;
+mod bluenexus;
 mod form;
 mod hubler;
 mod mount;
@@ -36,9 +38,10 @@ pub use speak::Speak;
 pub use speech::{Asked, Dialect, Endpoint, Malformed, Place, Spot};
 
 /// Every dialect there is, by the word that chooses it.
-pub const DIALECTS: [Speak; 4] = [
+pub const DIALECTS: [Speak; 5] = [
     Speak::Oauth2,
     Speak::Nexushub,
     Speak::Nexudus,
+    Speak::Bluenexus,
     Speak::Hubler,
 ];

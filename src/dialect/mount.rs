@@ -1,5 +1,6 @@
 //! A dialect at a place: what was sent there is read, answered and written.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 
 use super::{Asked, Dialect, Endpoint, Place, Spot};
-use crate::issue::{Circumstances, IssueError, LocalIssuer, Mint};
+use crate::issue::{Ask, Circumstances, IssueError, LocalIssuer, Mint};
 use crate::net::{Body, BodyError, neighbourhood, read_limited};
 use crate::observe::Refusal;
 use crate::permit::Limit;
@@ -34,7 +35,10 @@ pub struct Mount {
 struct Door {
     path: String,
     endpoint: Endpoint,
-    limit: Option<Limit>,
+    /// Shared by the doors of one name.
+    limit: Option<Arc<Limit>>,
+    /// Whether it is each program's own, and taken when it is known which one is asking.
+    per_program: bool,
 }
 
 /// Who is asking, as far as a mount needs to know.
@@ -62,10 +66,15 @@ pub struct Served {
 impl Mount {
     /// A mount whose endpoints lie below `prefix`, a path without a slash at the end.
     pub fn new(dialect: Arc<dyn Dialect>, issuer: LocalIssuer, mint: Mint, prefix: &str) -> Self {
+        let mut limits = HashMap::new();
         let door = |endpoint: &Endpoint| Door {
             path: place(endpoint.spot, prefix, &issuer.identifier),
             endpoint: endpoint.clone(),
-            limit: endpoint.limit.map(Limit::new),
+            limit: endpoint.limit.map(|allowance| {
+                let limit = limits.entry(endpoint.name);
+                Arc::clone(limit.or_insert_with(|| Arc::new(Limit::new(allowance))))
+            }),
+            per_program: dialect.counts_programs(endpoint),
         };
         let doors = dialect.endpoints().iter().map(door).collect();
         Self {
@@ -156,13 +165,12 @@ impl Mount {
             let allow = door.allow().to_owned();
             return Err((Some(door), Refusal::MethodNotAllowed { allow }));
         }
-        match &door.limit {
-            Some(limit) => limit
-                .take(&neighbourhood(from.peer_ip), from.now)
-                .map(|()| door)
-                .map_err(|retry_after| (Some(door), Refusal::RateLimited { retry_after })),
-            None => Ok(door),
+        if door.per_program {
+            return Ok(door);
         }
+        door.take(None, from)
+            .map(|()| door)
+            .map_err(|refusal| (Some(door), refusal))
     }
 
     async fn enter<B>(
@@ -182,11 +190,7 @@ impl Mount {
                     body: &body,
                     identity: from.identity,
                 };
-                let at = Circumstances {
-                    now: from.now,
-                    address: Some(from.peer_ip),
-                };
-                return self.answer(&door.endpoint, &asked, at).await;
+                return self.answer(door, &asked, from).await;
             }
             Err(error) => error,
         };
@@ -201,13 +205,26 @@ impl Mount {
 
     async fn answer(
         &self,
-        at: &Endpoint,
+        door: &Door,
         asked: &Asked<'_>,
-        when: Circumstances,
+        from: &Asker<'_>,
     ) -> (&'static str, Response<Body>) {
-        let ask = match self.dialect.read(at, asked) {
+        let at = &door.endpoint;
+        let read = self.dialect.read(at, asked);
+        if door.per_program {
+            // What cannot be read is nobody's, and counts too.
+            let program = read.as_ref().ok().and_then(Ask::program);
+            if let Err(refusal) = door.take(program, from) {
+                return self.decline(Some(door), &refusal, asked.head, from);
+            }
+        }
+        let ask = match read {
             Ok(ask) => ask,
             Err(malformed) => return (malformed.code, *malformed.response),
+        };
+        let when = Circumstances {
+            now: from.now,
+            address: Some(from.peer_ip),
         };
         let answer = self.mint.answer(ask, &self.issuer, when).await;
         let outcome = match &answer {
@@ -249,6 +266,16 @@ impl Mount {
 }
 
 impl Door {
+    /// Counts one attempt from an address, and of a program where that matters.
+    fn take(&self, program: Option<&str>, from: &Asker<'_>) -> Result<(), Refusal> {
+        let Some(limit) = &self.limit else {
+            return Ok(());
+        };
+        limit
+            .take(&(neighbourhood(from.peer_ip), program), from.now)
+            .map_err(|retry_after| Refusal::RateLimited { retry_after })
+    }
+
     fn takes(&self, method: &Method) -> bool {
         let wanted = &self.endpoint.method;
         method == wanted || (method == Method::HEAD && wanted == Method::GET)

@@ -7,13 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dialect, HeaderWord, Identifier, MountPath, RefreshSettings, Speak, hubler, nexudus, nexushub,
-    oauth2,
+    Dialect, HeaderWord, Identifier, MountPath, RefreshSettings, Speak, bluenexus, hubler, nexudus,
+    nexushub, oauth2,
 };
 use crate::issue::Registration;
 use crate::permit::Allowance;
 use crate::settings::Lifetime;
-use crate::token::{Algorithm, Profile};
+use crate::token::{Algorithm, Profile, Scope};
 
 /// Token endpoints that speak one API's words, at one place. Also the issuer of the tokens given there.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -24,8 +24,8 @@ pub struct MountSettings {
     /// The hosts it answers for. Default: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// The path its endpoints lie below. Default: "/oauth" for oauth2, "/" for nexushub, "/api" for nexudus,
-    /// "/public-api/auth" for hubler.
+    /// The path its endpoints lie below. Default: "/oauth" for oauth2, "/" for nexushub and bluenexus, "/api"
+    /// for nexudus, "/public-api/auth" for hubler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<MountPath>,
     /// The issuer identifier of its tokens. Default: `server.public_url` and the path.
@@ -40,7 +40,8 @@ pub struct MountSettings {
     /// Its signing keys.
     #[serde(default)]
     pub keys: KeySettings,
-    /// Whether strangers may make themselves an account; for APIs with accounts. Default: "closed".
+    /// Whether strangers may make themselves an account, or where programs register themselves (RFC 7591), a client; for
+    /// APIs that have one of the two. Default: "closed".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register: Option<Registration>,
     /// How often one address may call each endpoint. Default: as the API has it; for oauth2, no limit.
@@ -76,6 +77,19 @@ pub struct MountSettings {
     /// One more header in which its tokens may travel, alone. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_header: Option<HeaderWord>,
+    /// What tokens can permit: what programs are told, and the most that one may have that registers itself; for APIs
+    /// with a list of scopes. Default: as the API has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Scope>,
+    /// Whether the list of scopes is told as it is, not as a member `scopes` of an object. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes_as_list: Option<bool>,
+    /// The field that carries the message a wallet signed, for APIs that wallets log in at. Default: "message".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_field: Option<String>,
+    /// Whether endpoints below `/api` answer without it too, as some pages of the API have it. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_paths: Option<bool>,
 }
 
 /// The tokens of a mount.
@@ -148,6 +162,10 @@ impl MountSettings {
             server_errors: None,
             forms: None,
             token_header: None,
+            scopes: Vec::new(),
+            scopes_as_list: None,
+            message_field: None,
+            short_paths: None,
         }
     }
 
@@ -178,6 +196,7 @@ impl MountSettings {
             Speak::Nexushub => nexushub::build,
             Speak::Nexudus => nexudus::build,
             Speak::Hubler => hubler::build,
+            Speak::Bluenexus => bluenexus::build,
         };
         build(self, url)
     }
@@ -201,6 +220,10 @@ impl MountSettings {
             ("server_errors", self.server_errors.is_some()),
             ("forms", self.forms.is_some()),
             ("token_header", self.token_header.is_some()),
+            ("scopes", !self.scopes.is_empty()),
+            ("scopes_as_list", self.scopes_as_list.is_some()),
+            ("message_field", self.message_field.is_some()),
+            ("short_paths", self.short_paths.is_some()),
         ];
         let set = set.into_iter().filter(|(_, is_set)| *is_set);
         set.filter_map(|(key, _)| Some((key, self.speak.foreign(key)?)))

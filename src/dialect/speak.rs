@@ -16,6 +16,8 @@ pub enum Speak {
     Nexushub,
     /// The API of Nexudus.
     Nexudus,
+    /// The API of BlueNexus.
+    Bluenexus,
     /// The API of Hubler.
     Hubler,
 }
@@ -27,6 +29,7 @@ impl Speak {
             Self::Oauth2 => "oauth2",
             Self::Nexushub => "nexushub",
             Self::Nexudus => "nexudus",
+            Self::Bluenexus => "bluenexus",
             Self::Hubler => "hubler",
         }
     }
@@ -35,7 +38,7 @@ impl Speak {
     pub(super) const fn usual_prefix(self) -> &'static str {
         match self {
             Self::Oauth2 => "/oauth",
-            Self::Nexushub => "",
+            Self::Nexushub | Self::Bluenexus => "",
             Self::Nexudus => "/api",
             Self::Hubler => "/public-api/auth",
         }
@@ -65,12 +68,12 @@ const fn special(key: &'static str, owners: &'static [Speak], reason: &'static s
 }
 
 /// Every key that is not for every dialect. A key of a table within is written behind a dot.
-const KEYS: [Special; 13] = {
-    use Speak::{Hubler, Nexudus, Nexushub, Oauth2};
+const KEYS: [Special; 17] = {
+    use Speak::{Bluenexus, Hubler, Nexudus, Nexushub, Oauth2};
     [
         special(
             "register",
-            &[Nexushub],
+            &[Nexushub, Bluenexus],
             "nobody registers here: the operator makes accounts with `tollgate user add`, clients with `tollgate client add`",
         ),
         special(
@@ -85,8 +88,28 @@ const KEYS: [Special; 13] = {
         ),
         special(
             "refresh",
-            &[Oauth2, Nexudus],
+            &[Oauth2, Nexudus, Bluenexus],
             "no refresh token of this API is spent by its use",
+        ),
+        special(
+            "scopes",
+            &[Bluenexus],
+            "only the API of BlueNexus lists its scopes; what a client's tokens can permit is said in its own table",
+        ),
+        special(
+            "scopes_as_list",
+            &[Bluenexus],
+            "only the API of BlueNexus lists its scopes",
+        ),
+        special(
+            "message_field",
+            &[Bluenexus],
+            "wallets log in at the API of BlueNexus only",
+        ),
+        special(
+            "short_paths",
+            &[Bluenexus],
+            "only the API of BlueNexus has paths that can be shortened",
         ),
         special(
             "refresh_default_client",

@@ -31,6 +31,11 @@ pub trait Dialect: Send + Sync + Debug {
         true
     }
 
+    /// Whether the limit of an endpoint is each program's own at an address, and not the address's as a whole.
+    fn counts_programs(&self, _at: &Endpoint) -> bool {
+        false
+    }
+
     /// Where people give a program leave to act for them (RFC 6749 §3.1); nowhere for most.
     fn authorization(&self) -> &[Spot] {
         &[]

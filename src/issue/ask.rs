@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ClientAuth;
 use crate::token::{Scope, Secret, Timestamp};
 use crate::verify::Identity;
 
@@ -149,6 +150,24 @@ pub enum Ask {
     Metadata,
 }
 
+impl Ask {
+    /// Which program says that it is asking, where one does.
+    pub fn program(&self) -> Option<&str> {
+        match self {
+            Self::ClientCredentials { client, .. }
+            | Self::Code { client, .. }
+            | Self::Wallet { client, .. }
+            | Self::Introspect { client, .. }
+            | Self::Revoke { client, .. }
+            | Self::Refresh {
+                by: Program::Known(client),
+                ..
+            } => Some(&client.id),
+            _ => None,
+        }
+    }
+}
+
 /// How a program says which one it is (RFC 6749 §2.3).
 #[derive(Clone, Debug)]
 pub struct ClientCredentials {
@@ -183,7 +202,7 @@ pub enum Program {
 }
 
 /// What a client says of itself when it registers (RFC 7591 §2).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Registering {
     /// What it is called by people.
     pub title: Option<String>,
@@ -193,8 +212,8 @@ pub struct Registering {
     pub grants: Vec<String>,
     /// The most its tokens are to do.
     pub scope: Option<Scope>,
-    /// Whether it can keep a secret.
-    pub confidential: bool,
+    /// How it wants to prove which one it is.
+    pub auth: ClientAuth,
 }
 
 /// What a client gets.

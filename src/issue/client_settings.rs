@@ -54,7 +54,7 @@ pub enum ClientAuth {
     PrivateKeyJwt,
 }
 
-/// Messages that wallets sign (EIP-4361).
+/// Messages that wallets sign (EIP-4361). The sessions they open are renewed if `grants` holds `refresh_token`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WalletSettings {

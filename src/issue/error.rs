@@ -35,6 +35,9 @@ pub enum IssueError {
     /// The right password, and its owner must choose another one first.
     #[error("serve an account whose password must be changed")]
     MustReset,
+    /// A wallet's message, or the signature under it, proves nothing here; outside it is not told why.
+    #[error("accept the proof of a wallet")]
+    Unproven(#[source] Unproven),
     /// There is no account of this name, where the API tells.
     #[error("find this account")]
     UnknownAccount,
@@ -50,6 +53,9 @@ pub enum IssueError {
     /// What the client says of itself cannot be taken (RFC 7591 §3.2.2).
     #[error("register such a client: {0}")]
     InvalidMetadata(&'static str),
+    /// Where the client would send people cannot be taken; the sentence says why (RFC 7591 §3.2.2).
+    #[error("send people there: {0}")]
+    InvalidRedirectUri(&'static str),
     /// This mount cannot do this.
     #[error("do what this mount does not offer")]
     NotOffered,
@@ -93,11 +99,13 @@ impl IssueError {
             Self::InvalidGrant => "invalid_grant",
             Self::SecondFactor => "second_factor",
             Self::MustReset => "must_reset_password",
+            Self::Unproven(_) => "unproven_wallet",
             Self::UnknownAccount => "unknown_account",
             Self::InvalidRequest(_) => "invalid_request",
             Self::ForbiddenClient => "forbidden_client",
             Self::UnfitClient => "unfit_client",
             Self::InvalidMetadata(_) => "invalid_client_metadata",
+            Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
             Self::NotOffered => "not_offered",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::UnusableName => "unusable_name",
@@ -108,6 +116,44 @@ impl IssueError {
             Self::Sign(_) => "signing_failed",
         }
     }
+}
+
+/// Why a wallet's message is no proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// It is not such a message.
+    #[error("the message is none of EIP-4361: {0}")]
+    Malformed(&'static str),
+    /// It was made too long ago, or has yet to be made.
+    #[error("the message is not of these minutes")]
+    Stale,
+    /// It has been shown before.
+    #[error("the nonce has been used")]
+    Replayed,
+    /// Nobody signed it, or not the wallet it names.
+    #[error("the signature is not that of the address in the message")]
+    Signature,
+    /// It was made for a site that is not the client's.
+    #[error("the domain is not one of the client's")]
+    Domain,
+    /// It names one site as its asker and another as its aim.
+    #[error("the URI is of another host than the domain")]
+    Uri,
+    /// It was made for a network that the client does not take.
+    #[error("the chain is not one of the client's")]
+    Chain,
+    /// Its own time is over.
+    #[error("the message has expired")]
+    Expired,
+    /// Its own time has yet to come.
+    #[error("the message is not valid yet")]
+    NotYet,
+    /// The session to continue is none of this account and client, or is over.
+    #[error("there is no such session to continue")]
+    Session,
+    /// The account may not log in.
+    #[error("the account is disabled")]
+    Disabled,
 }
 
 /// Why the issuing side cannot start.

@@ -112,10 +112,10 @@ impl Mint {
             ask @ (Ask::Password { .. } | Ask::Account { .. } | Ask::Myself { .. }) => {
                 self.proven(ask, issuer, at).await
             }
-            Ask::Wallet { .. }
+            ask @ (Ask::Wallet { .. }
             | Ask::BeginHandoff { .. }
             | Ask::RedeemHandoff { .. }
-            | Ask::RegisterClient(_) => Err(IssueError::NotOffered),
+            | Ask::RegisterClient(_)) => self.entrusted(ask, issuer, now).await,
             Ask::Keys => Ok(Answer::Keys(issuer.keyring.jwks())),
             Ask::Metadata => Ok(Answer::Metadata {
                 issuer: issuer.identifier.clone(),

@@ -35,6 +35,7 @@ mod mint;
 mod newcomer;
 mod proof;
 mod random;
+mod register;
 mod revoke;
 mod rotate;
 mod session;
@@ -54,8 +55,8 @@ pub use authorization_request::{AuthorizationRequest, AuthorizeError, Back, Faul
 pub use authorize::Authorizer;
 pub use client::{Clients, KnownClient, NewClient};
 pub use client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
-pub use error::{IssueError, StartError};
-pub use grant::Grant;
+pub use error::{IssueError, StartError, Unproven};
+pub use grant::{Grant, SignInText};
 pub use hashing::{Hashing, PasswordSettings, Verdict};
 pub use import::{BadLine, ImportError};
 pub use issuer::{LocalIssuer, Registration};

@@ -22,6 +22,11 @@ impl Claims {
         }
     }
 
+    /// All of them.
+    pub fn into_members(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// Whether the claim is there, of whatever type.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

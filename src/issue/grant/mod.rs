@@ -3,14 +3,19 @@
 //! Each file decides one ground: who may have which scope, and how the token may be renewed. None of them reads a
 //! password or signs; that is [`account`](super::account)'s and [`sign`](super::sign)'s business.
 //!
-//! Reading order: `client_credentials`, `authorization_code`, `password`, `account`, `refresh_token`, `rotating`.
+//! Reading order: `client_credentials`, `authorization_code`, `password`, `account`, `refresh_token`, `rotating`; then
+//! wallets: `siwe`, `ethereum`, `wallet`, `handoff`.
 
 pub(super) mod account;
 mod authorization_code;
 pub(super) mod client_credentials;
+mod ethereum;
+mod handoff;
 pub(super) mod password;
 mod refresh_token;
 mod rotating;
+mod siwe;
+mod wallet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use authorization_code::{AuthorizationCode, Brought, account_id, redeem};
 pub(super) use refresh_token::StandingRefresh;
 pub(super) use rotating::{RotatingRefresh, Spent};
+pub use siwe::SignInText;
 
 /// The grants a client can be allowed to use, in the words of RFC 6749.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

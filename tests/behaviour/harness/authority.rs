@@ -35,6 +35,8 @@ pub(crate) fn certificate_of_the_gateway() -> &'static Certificate {
         "b.test",
         "auth.hub.test",
         "api.hub.test",
+        "auth.blue.test",
+        "api.blue.test",
         "spaces.test",
         "crew.test",
         "localhost",

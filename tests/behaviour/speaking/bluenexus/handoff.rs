@@ -1,0 +1,143 @@
+//! Sessions handed over to a browser.
+
+use serde_json::{Value, json};
+
+use super::{Blue, SHOP_SECRET, Tokens, Wallet, claims, says};
+use crate::harness::exchange::Answer;
+
+impl Blue {
+    async fn begin(&self, access: &str, body: &Value) -> Answer {
+        self.post("handoff/init")
+            .bearer(access)
+            .json(body)
+            .send()
+            .await
+    }
+
+    async fn code(&self, tokens: &Tokens) -> String {
+        let answer = self.begin(&tokens.access, &wanted()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["expiresIn"], 30);
+        answer.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    async fn redeem(&self, code: &str) -> Answer {
+        let body = json!({ "code": code });
+        self.post("handoff/redeem").json(&body).send().await
+    }
+}
+
+fn wanted() -> Value {
+    json!({ "redirectUri": "https://app.test/cb", "intent": "connections" })
+}
+
+/// BN-17
+#[tokio::test]
+async fn bn_17_a_code_is_redeemed_once_within_half_a_minute() {
+    let blue = Blue::start().await;
+    let tokens = blue.login(&Wallet::of(1)).await;
+    let (code, late) = (blue.code(&tokens).await, blue.code(&tokens).await);
+    assert_ne!(code, late);
+    blue.advance(29);
+    let answer = blue.redeem(&code).await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(
+        answer.json(),
+        json!({
+            "clientId": "w", "accountId": claims(&tokens.access)["sub"], "sessionId": tokens.session,
+            "redirectUri": "https://app.test/cb",
+        })
+    );
+    says(&blue.redeem(&code).await, 400, "BadRequestError");
+    blue.advance(2);
+    says(&blue.redeem(&late).await, 400, "BadRequestError");
+    says(&blue.redeem("ho_unknown").await, 400, "BadRequestError");
+}
+
+/// BN-18
+#[tokio::test]
+async fn bn_18_what_cannot_be_handed_over_is_refused_in_the_shape_of_the_api() {
+    let blue = Blue::start().await;
+    let tokens = blue.login(&Wallet::of(1)).await;
+    let begin = async |body: Value| blue.begin(&tokens.access, &body).await;
+    let with = |name: &str, value: Value| {
+        let mut body = wanted();
+        body[name] = value;
+        body
+    };
+    says(
+        &begin(with("intent", "other".into())).await,
+        422,
+        "ValidationError",
+    );
+    says(
+        &begin(json!({ "intent": "connections" })).await,
+        422,
+        "ValidationError",
+    );
+    for uri in [
+        "https://evil.test/cb",
+        "https://app.test/cb/",
+        "https://app.test/cb?x=1",
+        "http://app.test/cb",
+        "javascript:alert(1)",
+        "data:text/html,x",
+    ] {
+        says(
+            &begin(with("redirectUri", uri.into())).await,
+            400,
+            "BadRequestError",
+        );
+    }
+    let app = begin(with("redirectUri", "yourapp://connections".into())).await;
+    assert_eq!(app.status, 200, "{}", app.text());
+    let nobody = blue.post("handoff/init").json(&wanted()).send().await;
+    says(&nobody, 401, "UnauthorizedError");
+    let refresh = blue.begin(&tokens.refresh, &wanted()).await;
+    says(&refresh, 401, "InvalidTokenError");
+    assert!(blue.up.is_untouched());
+}
+
+/// BN-18, decision B-22: a client under its own label, without a page of its own.
+#[tokio::test]
+async fn a_client_without_a_page_is_told_so_in_the_words_of_the_original() {
+    let blue = Blue::start().await;
+    let tokens = blue.login_publicly(&Wallet::of(1)).await;
+    let answer = blue.begin(&tokens.access, &wanted()).await;
+    says(&answer, 400, "BadRequestError");
+    let words = "Unable to determine client criterias for secure handoff";
+    assert_eq!(answer.json()["message"], words);
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_not_handed_over() {
+    let blue = Blue::start().await;
+    let tokens = blue.login(&Wallet::of(1)).await;
+    let code = blue.code(&tokens).await;
+    let form = [("token", &*tokens.refresh)];
+    let revoked = blue.post("revoke").basic("w", SHOP_SECRET).form(&form);
+    assert_eq!(revoked.send().await.status, 200);
+    says(&blue.redeem(&code).await, 400, "BadRequestError");
+    let answer = blue.begin(&tokens.access, &wanted()).await;
+    says(&answer, 401, "SessionRevokedError");
+}
+
+/// TK-12
+#[tokio::test]
+async fn tk_12_of_fifty_who_redeem_one_code_one_succeeds() {
+    let blue = Blue::start().await;
+    let tokens = blue.login(&Wallet::of(1)).await;
+    for _ in 0..2 {
+        let code = blue.code(&tokens).await;
+        let answers = futures_util::future::join_all((0..50).map(|_| blue.redeem(&code))).await;
+        let good = answers.iter().filter(|answer| answer.status == 200);
+        assert_eq!(good.count(), 1);
+        let bad = answers.iter().filter(|answer| answer.status == 400);
+        assert_eq!(bad.count(), 49);
+        blue.rest();
+    }
+    let late = blue.code(&tokens).await;
+    blue.advance(60);
+    says(&blue.redeem(&late).await, 400, "BadRequestError");
+}

@@ -4,7 +4,8 @@ use super::account::Accounts;
 use super::audit::{self, Who};
 use super::client::Clients;
 use super::grant::{Brought, StandingRefresh, client_credentials, redeem};
-use super::session::{Renewing, Sessions};
+use super::renewal::Renewing;
+use super::session::Sessions;
 use super::sign::{Bearer, sign};
 use super::totp::SecondFactors;
 use super::{

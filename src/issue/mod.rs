@@ -3,15 +3,15 @@
 //! [`Mint`] answers every [`Ask`], whatever dialect it came in: it learns who is asking, decides by the grant what they
 //! get, signs it, and keeps what must survive before it answers.
 //!
-//! Promises: a password is hashed on threads of its own, with equal work for unknown names; whoever guesses has to wait; single use is one
-//! conditional statement; nothing is acknowledged before it is stored; no secret lies in the store in the clear: a
-//! stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
+//! Promises: a password is hashed on threads of its own, with equal work for unknown names; whoever guesses has to wait;
+//! single use is one conditional statement; nothing is acknowledged before it is stored; what is taken back is refused
+//! before that is said; no secret lies in the store in the clear: a stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
 //! This folder knows no HTTP and no dialect.
 //!
 //! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `import`,
-//! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `sign`, `revoke`, `introspect`, `ending`; then
-//! people at their browsers: `authorization_request`, `authorize`, `visit`; then the keys: `master`, `rotate`; then
-//! `audit`, `random`, `error`.
+//! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `renewal`, `sign`, `revoke`, `introspect`,
+//! `ending`; then people at their browsers: `authorization_request`, `authorize`, `visit`; then the keys: `master`,
+//! `rotate`; then `audit`, `random`, `error`.
 
 mod account;
 mod ask;
@@ -36,6 +36,7 @@ mod newcomer;
 mod proof;
 mod random;
 mod register;
+mod renewal;
 mod revoke;
 mod rotate;
 mod session;

@@ -206,3 +206,72 @@ pub(super) async fn sweep(
 }
 
 const SWEEP: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Revocation, Revoked, SessionId, StoreSettings};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    const ONE: SessionId = SessionId::from_bytes([1; 16]);
+
+    async fn follower(folder: &tempfile::TempDir, patience: Option<Duration>) -> Follower {
+        let file = StoreSettings::default();
+        Follower {
+            store: Store::open(&file, folder.path()).await.unwrap(),
+            revocations: Revocations::default(),
+            time: TimeSource::manual(NOW),
+            patience,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_elsewhere_is_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let follower = follower(&folder, None).await;
+        let verdict = Revocation {
+            realm: "oauth".to_owned(),
+            of: Revoked::Session(ONE),
+            at: NOW,
+            until: NOW.plus(Duration::from_mins(10)),
+        };
+        follower.store.revoke(verdict).await.unwrap();
+        assert_eq!(follower.listen(NOW).await, NOW);
+        let named = ONE.to_string();
+        assert!(follower.revocations.has_session("oauth", &named));
+        follower.store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_shared_store_that_is_silent_for_too_long_is_no_longer_trusted_to_be_heard() {
+        for (patience, hears) in [(Some(Duration::from_secs(5)), false), (None, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let follower = follower(&folder, patience).await;
+            follower.store.close().await;
+            follower.time.advance(Duration::from_secs(4));
+            let heard = follower.listen(NOW).await;
+            assert!(heard == NOW && follower.revocations.hears());
+            follower.time.advance(Duration::from_secs(1));
+            follower.listen(heard).await;
+            assert_eq!(follower.revocations.hears(), hears);
+        }
+    }
+
+    #[tokio::test]
+    async fn sightings_stay_until_the_store_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = follower(&folder, None).await.store;
+        let sightings = Sightings::default();
+        let name = crate::verify::TokenName {
+            session: ONE,
+            generation: 1,
+        };
+        sightings.note(&name.write());
+        carry(&sightings, &store).await;
+        assert_eq!(sightings.newest(ONE), 0, "it is the store's now");
+        sightings.note(&name.write());
+        store.close().await;
+        carry(&sightings, &store).await;
+        assert_eq!(sightings.newest(ONE), 1);
+    }
+}

@@ -119,6 +119,12 @@ impl Revocations {
         }
     }
 
+    /// Whether verdicts of other processes reach us.
+    pub fn hears(&self) -> bool {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        !live.deaf
+    }
+
     /// Whether the tokens of this session were taken back.
     pub fn has_session(&self, realm: &str, session: &str) -> bool {
         let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);

@@ -91,11 +91,7 @@ impl Mint {
                 redirect_uri,
                 verifier,
             } => {
-                let brought = Brought {
-                    code,
-                    redirect_uri,
-                    verifier,
-                };
+                let brought = Brought::new(code, redirect_uri, verifier);
                 self.redeem(&client, &brought, issuer, now).await
             }
             Ask::Refresh {

@@ -43,9 +43,23 @@ pub(in crate::issue) struct AuthorizationCode {
 /// A code, as a client brings it.
 #[derive(Clone, Debug)]
 pub(in crate::issue) struct Brought {
-    pub(in crate::issue) code: Secret,
-    pub(in crate::issue) redirect_uri: Option<String>,
-    pub(in crate::issue) verifier: Option<Secret>,
+    code: Secret,
+    redirect_uri: Option<String>,
+    verifier: Option<Secret>,
+}
+
+impl Brought {
+    pub(in crate::issue) const fn new(
+        code: Secret,
+        redirect_uri: Option<String>,
+        verifier: Option<Secret>,
+    ) -> Self {
+        Self {
+            code,
+            redirect_uri,
+            verifier,
+        }
+    }
 }
 
 impl AuthorizationCode {

@@ -4,7 +4,8 @@
 use super::audit;
 use super::authorization_request::{AuthorizationRequest, AuthorizeError, Said};
 use super::client::Clients;
-use super::grant::AuthorizationCode;
+use super::grant::{AuthorizationCode, password};
+use super::totp::SecondFactors;
 use super::visit::Visits;
 use super::{Accounts, Circumstances, IssueError, LocalIssuer, MasterKey, StartError};
 use crate::store::{Account, AccountId, Status, Store};
@@ -16,7 +17,19 @@ pub struct Authorizer {
     store: Store,
     clients: Clients,
     accounts: Accounts,
+    factors: SecondFactors,
     visits: Visits,
+}
+
+/// What somebody shows who signs in.
+#[derive(Clone, Debug)]
+pub struct SigningIn {
+    /// Their name, or their e-mail address.
+    pub name: String,
+    /// Their password.
+    pub password: Secret,
+    /// The digits of their second factor, if they have one.
+    pub digits: Option<Secret>,
 }
 
 impl Authorizer {
@@ -28,6 +41,7 @@ impl Authorizer {
         master: &MasterKey,
     ) -> Result<Self, StartError> {
         Ok(Self {
+            factors: SecondFactors::new(store.clone(), master.clone()),
             store,
             clients,
             accounts,
@@ -52,26 +66,24 @@ impl Authorizer {
         said.request(client)
     }
 
-    /// The person with this name, or this address, and this password.
+    /// The person with this name, or this address, who proves that it is theirs.
     pub async fn sign_in(
         &self,
-        name: &str,
-        password: Secret,
+        shown: SigningIn,
         issuer: &LocalIssuer,
         at: Circumstances,
     ) -> Result<Account, IssueError> {
-        let proven = self
-            .accounts
-            .recover(&issuer.name, name, Some(password), at)
-            .await;
-        let account = proven.and_then(|account| match account {
-            account if account.totp.is_some() => Err(IssueError::SecondFactor),
-            account if account.must_reset => Err(IssueError::MustReset),
-            account => Ok(account),
-        });
+        let name = shown.name.clone();
+        let shown = password::Shown {
+            name: shown.name,
+            password: Some(shown.password),
+            totp: shown.digits,
+        };
+        let provers = (&self.accounts, &self.factors);
+        let account = password::prove(&self.store, provers, shown, issuer, at).await;
         match &account {
             Ok(account) => audit::signed_in(&issuer.name, &account.name),
-            Err(reason) => audit::sign_in_refused(&issuer.name, name, reason),
+            Err(reason) => audit::sign_in_refused(&issuer.name, &name, reason),
         }
         account
     }

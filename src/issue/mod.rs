@@ -53,7 +53,7 @@ pub use ask::{
 };
 pub use assertion::AssertionKeysError;
 pub use authorization_request::{AuthorizationRequest, AuthorizeError, Back, Fault, Prompt};
-pub use authorize::Authorizer;
+pub use authorize::{Authorizer, SigningIn};
 pub use client::{Clients, KnownClient, NewClient};
 pub use client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
 pub use error::{IssueError, StartError, Unproven};

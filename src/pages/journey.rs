@@ -10,7 +10,8 @@ use super::reply::{Reply, place_of};
 use super::serve::{Pages, Trouble, Visitor};
 use super::view;
 use crate::issue::{
-    AuthorizationRequest, AuthorizeError, Circumstances, Fault, IssueError, Notice, Prompt, Visit,
+    AuthorizationRequest, AuthorizeError, Circumstances, Fault, IssueError, Notice, Prompt,
+    SigningIn, Visit,
 };
 use crate::store::Account;
 use crate::token::Secret;
@@ -142,15 +143,17 @@ impl Pages {
 
     async fn sign_in(&self, form: &Form, step: &mut Step<'_>) -> Result<Reply, IssueError> {
         let name = form.value("name");
-        let password = Secret::new(form.value("password"));
+        let digits = form.value("digits").trim();
+        let shown = SigningIn {
+            name: name.to_owned(),
+            password: Secret::new(form.value("password")),
+            digits: (!digits.is_empty()).then(|| Secret::new(digits)),
+        };
         let at = Circumstances {
             now: step.from.now,
             address: Some(step.from.peer_ip),
         };
-        let signed_in = self
-            .authorizer
-            .sign_in(name, password, &self.issuer, at)
-            .await;
+        let signed_in = self.authorizer.sign_in(shown, &self.issuer, at).await;
         step.is_news = true;
         let outcome = match signed_in {
             Ok(account) => {
@@ -234,6 +237,7 @@ impl Pages {
             mark: &self.mark(step, "sign_in"),
             name: notice.map_or("", |notice| notice.name.as_str()),
             problem: notice.map(problem),
+            wants_digits: notice.is_some_and(|notice| notice.code == "second_factor"),
             is_wrong: notice.is_some_and(|notice| notice.code == "invalid_credentials"),
         };
         let beyond = Some(step.request.back.redirect_uri.as_str());
@@ -368,7 +372,7 @@ fn problem(notice: &Notice) -> String {
         (_, Some(wait)) => {
             return format!("Too many attempts. Please wait {wait} seconds and try again.");
         }
-        ("second_factor", _) => "This account has a second factor, which cannot be asked for here.",
+        ("second_factor", _) => "Please enter your password again, and the digits from your app.",
         ("must_reset_password", _) => "This account needs a new password before it can be used.",
         _ => "Name or password is wrong.",
     };

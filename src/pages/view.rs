@@ -18,6 +18,8 @@ pub(super) struct SignIn<'a> {
     pub(super) name: &'a str,
     /// What went wrong before.
     pub(super) problem: Option<String>,
+    /// Whether the digits of a second factor are wanted.
+    pub(super) wants_digits: bool,
     /// Whether that was name or password.
     pub(super) is_wrong: bool,
 }

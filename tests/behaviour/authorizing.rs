@@ -16,7 +16,7 @@ use crate::harness::{
     exchange::{Answer, Request},
     issuer::NOW,
     keys,
-    person::{Person, form, location, told},
+    person::{Person, digits, form, location, told},
     tollgate::SHOP_SECRET,
 };
 
@@ -996,6 +996,52 @@ async fn a_wrong_password_an_unknown_name_and_a_disabled_account_look_alike() {
     for page in &pages[..3] {
         assert_eq!(page.replace(" autofocus", ""), first);
     }
+}
+
+/// The digits are asked for only once the password was right, and are good once.
+#[tokio::test]
+async fn a_second_factor_is_asked_for_after_the_password() {
+    let bench = house().await;
+    let factors = bench.gateway.kept().mint.second_factors();
+    let uri = factors.enable("oauth", "ada").await.unwrap().unwrap();
+    let shown = digits(uri.reveal(), NOW / 30);
+    let asks = |page: &Answer| page.text().contains("one-time-code");
+    let mut ada = somebody(&bench);
+    let page = ada.goes(&asking("")).await;
+    assert!(!asks(&page));
+    let wrong = ada.signs_in(&page, "ada", "nonsense-1").await;
+    let page = ada.goes(location(&wrong)).await;
+    assert!(!asks(&page), "a stranger learns of no second factor");
+    let right = ada.signs_in(&page, "ada", PASSWORD).await;
+    let page = ada.goes(location(&right)).await;
+    assert!(asks(&page), "{}", page.text());
+    let (action, mark) = form(&page, "sign_in");
+    let with = |digits| {
+        [
+            ("form", "sign_in"),
+            ("mark", &*mark),
+            ("name", "ada"),
+            ("password", PASSWORD),
+            ("digits", digits),
+        ]
+    };
+    let wrong = ada.sends(&action, &with("12345")).await;
+    assert!(asks(&ada.goes(location(&wrong)).await));
+    let right = ada.sends(&action, &with(&shown)).await;
+    let question = ada.goes(location(&right)).await;
+    assert!(
+        question.text().contains("Signed in as"),
+        "{}",
+        question.text()
+    );
+    // Somebody who looked over her shoulder comes too late.
+    let mut eve = somebody(&bench);
+    let page = eve.goes(&asking("")).await;
+    let (action, mark) = form(&page, "sign_in");
+    let mut late = with(&shown);
+    late[1].1 = &mark;
+    let refused = eve.sends(&action, &late).await;
+    assert!(asks(&eve.goes(location(&refused)).await));
 }
 
 /// Forms count for the browser that was shown them, and for what they were about.

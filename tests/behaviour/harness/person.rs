@@ -1,5 +1,7 @@
 //! A person at a browser without scripts: keeps the cookie, sees pages, sends their forms, and follows no redirect by itself.
 
+use aws_lc_rs::hmac;
+
 use super::exchange::{Answer, Client};
 
 /// Somebody at a browser of their own.
@@ -113,4 +115,27 @@ pub(crate) fn form(page: &Answer, name: &str) -> (String, String) {
         value.replace("&amp;", "&").replace("&#38;", "&")
     };
     (between("action=\""), between("name=\"mark\" value=\""))
+}
+
+/// What an app shows for a step of thirty seconds (RFC 6238), from the address it was told.
+pub(crate) fn digits(uri: &str, step: i64) -> String {
+    let (_, rest) = uri.split_once("secret=").unwrap();
+    let (secret, _) = rest.split_once('&').unwrap();
+    let values = secret.bytes().map(|symbol| match symbol {
+        b'A'..=b'Z' => symbol - b'A',
+        _ => symbol - b'2' + 26,
+    });
+    let bits: Vec<u8> = values
+        .flat_map(|value| (0..5).rev().map(move |bit| value >> bit & 1))
+        .collect();
+    let bytes = bits.chunks_exact(8);
+    let key: Vec<u8> = bytes
+        .map(|byte| byte.iter().fold(0, |value, bit| value << 1 | bit))
+        .collect();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
+    let tag = hmac::sign(&key, &step.to_be_bytes());
+    let tag = tag.as_ref();
+    let offset = usize::from(tag[19] & 0xf);
+    let number = u32::from_be_bytes(tag[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
 }

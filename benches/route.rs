@@ -12,7 +12,9 @@ use tollgate::forward::{
 };
 use tollgate::net::{Target, Tasks};
 use tollgate::permit::Demand;
-use tollgate::route::{Destination, HostPattern, Match, Methods, PathPattern, Route, Table};
+use tollgate::route::{
+    Destination, HostPattern, Match, Methods, PathPattern, Route, SocketHandling, Table,
+};
 use tollgate::verify::Accepted;
 
 type Failure = Box<dyn Error>;
@@ -91,6 +93,7 @@ fn route(path: &str, upstream: &Arc<Upstream>) -> Result<Route, Failure> {
         demand: Demand::Nothing,
         accepts: Accepted::default(),
         voice: None,
+        socket: SocketHandling::Pass,
         destination: Destination::Upstream(Arc::clone(upstream), Forwarding::default()),
     })
 }

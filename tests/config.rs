@@ -261,6 +261,13 @@ upstream = "orders"
 }
 
 #[test]
+fn a_bridge_needs_a_voice_that_speaks_over_websockets() {
+    let route = "[route.ws]\npath = \"/ws\"\nupstream = \"orders\"\nsocket = \"bridge\"\n";
+    let said = mistakes(&format!("{HELLO}{route}"));
+    assert!(said.contains("TG0221"), "{said}");
+}
+
+#[test]
 fn what_looks_odd_is_a_warning_and_the_file_still_loads() {
     let (config, report) = Config::parse(
         "tollgate.toml",

@@ -21,7 +21,7 @@ use super::{CliError, console, input, suppose};
 use crate::config::Config;
 use crate::dialect::{Place, standard};
 use crate::gate::{Caller, Gate, Passage};
-use crate::net::{Arrival, Origin, Peer, Proxies, Scheme, Target, TargetError};
+use crate::net::{Arrival, Origin, Peer, Proxies, Scheme, Target, TargetError, Tasks};
 use crate::observe::{Refusal, Trail};
 use crate::route::{Destination, Route};
 use crate::server::Rehearsal;
@@ -275,6 +275,7 @@ fn nobody() -> Caller {
         scheme: Scheme::Https,
         server_name: None,
         worker: 0,
+        tasks: Tasks::default(),
     };
     Caller::new(Arc::new(peer), Duration::ZERO, Proxies::default())
 }

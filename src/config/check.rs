@@ -1,7 +1,8 @@
 //! What no section sees alone: that the names in one exist in another, and that there is something to do.
 
 use super::Config;
-use crate::route::{Access, RouteSettings};
+use crate::dialect::MountSettings;
+use crate::route::{Access, RouteSettings, SocketHandling};
 use crate::settings::{Document, Dotted, Place, Problem, nearest};
 
 /// Adds everything that is wrong between sections. The configuration has been settled.
@@ -127,6 +128,23 @@ impl Check<'_> {
         if let Some(prefix) = &route.forward.strip_prefix {
             self.strips_its_own_path(path, route, prefix);
         }
+        if route.socket == SocketHandling::Bridge {
+            self.bridges_what_it_understands(path, route);
+        }
+    }
+
+    /// Messages on a bridge are in the language of the route's voice.
+    fn bridges_what_it_understands(&mut self, path: &Dotted, route: &RouteSettings) {
+        let issuers = self.config.issuers_of(route);
+        let mut voices = route.voice.as_deref().into_iter().chain(issuers);
+        let voice = voices.find_map(|name| self.config.dialect.get(name));
+        if voice.is_some_and(MountSettings::has_socket) {
+            return;
+        }
+        let message = "nobody here knows how to speak over a WebSocket";
+        let problem = Problem::error("TG0221", Place::value(path.key("socket")), message);
+        let problem = problem.help("name a `voice` that does, or write `socket = \"pass\"`");
+        self.report(problem.note("messages on a bridge are in the language of the route's voice"));
     }
 
     fn says_whose_tokens(&mut self, path: &Dotted, route: &RouteSettings) {

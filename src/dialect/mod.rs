@@ -9,9 +9,9 @@
 //! Promises: no other folder knows an API by name; a dialect waits for nothing and keeps nothing; no answer repeats a
 //! value that a client sent, other than the path.
 //!
-//! Reading order: `speech`, `standard`, `form`, `oauth2`, `nexushub`, `nexudus`, `bluenexus`, `hubler`, `address`,
-//! `speak`, `refresh`, `settings`, `mount`. A new dialect is one file or folder, one word of [`Speak`], and its line in
-//! [`DIALECTS`].
+//! Reading order: `speech`, `socket`, `standard`, `form`, `oauth2`, `nexushub`, `nexudus`, `bluenexus`, `hubler`,
+//! `address`, `speak`, `refresh`, `settings`, `mount`. A new dialect is one file or folder, one word of [`Speak`], and
+//! its line in [`DIALECTS`].
 
 mod address;
 mod bluenexus;
@@ -23,6 +23,7 @@ mod nexushub;
 mod oauth2;
 mod refresh;
 mod settings;
+mod socket;
 mod speak;
 mod speech;
 pub mod standard;
@@ -34,6 +35,7 @@ pub use address::{HeaderWord, Identifier, MountPath};
 pub use mount::{Asker, Mount, Served};
 pub use refresh::RefreshSettings;
 pub use settings::{KeySettings, LimitSettings, Me, MountSettings, TokenSettings};
+pub use socket::{Answered, Call, Heard, Socket};
 pub use speak::Speak;
 pub use speech::{Asked, Dialect, Endpoint, Malformed, Place, Spot};
 

@@ -10,7 +10,7 @@ use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 
-use super::{Asked, Dialect, Endpoint, Place, Spot};
+use super::{Asked, Dialect, Endpoint, Place, Socket, Spot};
 use crate::issue::{Ask, Circumstances, IssueError, LocalIssuer, Mint};
 use crate::net::{Body, BodyError, neighbourhood, read_limited};
 use crate::observe::Refusal;
@@ -128,6 +128,18 @@ impl Mount {
     pub fn guarded_paths(&self) -> Vec<String> {
         let guarded = self.doors.iter().filter(|door| door.endpoint.demands_token);
         guarded.map(|door| door.path.clone()).collect()
+    }
+
+    /// How requests are made over a WebSocket here, if this is the path at which they are.
+    pub fn socket(&self, path: &str) -> Option<&'static Socket> {
+        let socket = self.dialect.socket()?;
+        let below = path.strip_prefix(&self.prefix)?;
+        (below == socket.path).then_some(socket)
+    }
+
+    /// The path below which its endpoints lie, without a slash at the end.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Answers a request. Never fails: whatever goes wrong is an answer in the words of the dialect.

@@ -189,6 +189,11 @@ impl MountSettings {
         self.register.unwrap_or_default()
     }
 
+    /// Whether the API has a language for a WebSocket.
+    pub fn has_socket(&self) -> bool {
+        self.dialect("https://localhost").socket().is_some()
+    }
+
     /// The dialect, for a mount that clients reach at `url`: scheme, host and path, without a slash at the end.
     pub fn dialect(&self, url: &str) -> Arc<dyn Dialect> {
         let build = match self.speak {

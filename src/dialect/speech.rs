@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response};
 
-use super::standard;
+use super::{Socket, standard};
 use crate::issue::{Answer, Ask, IssueError};
 use crate::net::Body;
 use crate::observe::Refusal;
@@ -39,6 +39,11 @@ pub trait Dialect: Send + Sync + Debug {
     /// Where people give a program leave to act for them (RFC 6749 §3.1); nowhere for most.
     fn authorization(&self) -> &[Spot] {
         &[]
+    }
+
+    /// How it speaks over a WebSocket, if it does.
+    fn socket(&self) -> Option<&'static Socket> {
+        None
     }
 
     /// Writes what became of it.

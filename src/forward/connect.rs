@@ -80,7 +80,7 @@ where
         .map_err(ConnectError::Http)?;
     tasks.spawn(async move {
         // Whoever waits for an answer hears of a failure; an idle connection that ends is no news.
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });

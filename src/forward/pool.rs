@@ -81,12 +81,15 @@ impl Pool {
 /// A connection on loan: given back after a complete exchange, closed when dropped before.
 pub(super) struct Lease {
     pub(super) sender: Sender,
-    pub(super) pool: Arc<Pool>,
+    /// Where it goes back to; nowhere, for one that was to become something else.
+    pub(super) pool: Option<Arc<Pool>>,
     pub(super) worker: usize,
 }
 
 impl Lease {
     pub(super) fn give_back(self) {
-        self.pool.put(self.worker, self.sender);
+        if let Some(pool) = self.pool {
+            pool.put(self.worker, self.sender);
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use http::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, VIA,
 };
-use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version};
 use schemars::JsonSchema;
@@ -94,10 +93,10 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The head and body that go to the upstream.
 pub(super) fn outgoing(
-    head: Parts,
-    body: Body,
+    request: Request<Body>,
     sending: &Sending<'_>,
 ) -> Result<Request<Body>, InvalidHeaderValue> {
+    let (head, body) = request.into_parts();
     let via = via(head.version);
     let mut headers = head.headers;
     filter(&mut headers, sending);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -75,7 +76,7 @@ pub struct UpstreamTls {
 pub struct Upstream {
     name: Arc<str>,
     endpoint: Endpoint,
-    timeouts: UpstreamTimeouts,
+    pub(super) timeouts: UpstreamTimeouts,
     pool: Arc<Pool>,
     tasks: Tasks,
 }
@@ -150,7 +151,25 @@ impl Upstream {
     ) -> impl Future<Output = Result<Sent, ForwardError>> + Send + 'a {
         let (head, incoming) = request.into_parts();
         let (body, progress) = client_body(incoming, sending);
-        let request = outgoing(head, body, sending).map_err(ForwardError::Head);
+        self.carry(Request::from_parts(head, body), progress, sending)
+    }
+
+    /// Sends a permitted request whose body is at hand.
+    pub fn send_whole<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        sending: &'a Sending<'_>,
+    ) -> impl Future<Output = Result<Sent, ForwardError>> + Send + 'a {
+        self.carry(request.map(Body::from), Progress::default(), sending)
+    }
+
+    fn carry<'a>(
+        &'a self,
+        request: Request<Body>,
+        progress: Progress,
+        sending: &'a Sending<'_>,
+    ) -> impl Future<Output = Result<Sent, ForwardError>> + Send + 'a {
+        let request = outgoing(request, sending).map_err(ForwardError::Head);
         // Before anything is waited for: what waits is moved about, and a request is heavy.
         let begun = request.map(|request| match self.pool.take(sending.worker) {
             Some(kept) => Ok(ask(kept, request)),
@@ -189,7 +208,8 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self) -> Result<Sender, ConnectError> {
+    /// A new connection, which is nobody else's.
+    pub(super) async fn connect(&self) -> Result<Sender, ConnectError> {
         timeout(
             self.timeouts.connect.duration(),
             self.endpoint.connect(&self.tasks),
@@ -204,7 +224,7 @@ impl Upstream {
         progress: &Progress,
         sending: &Sending<'_>,
     ) -> Result<Response<Body>, Failed> {
-        let answer = self.in_time(answer, progress).await?;
+        let answer = self.in_time(answer, progress).await.map_err(Failed::Sent)?;
         let response = answer.map_err(|mut error| match error.take_message() {
             Some(request) => Failed::Unsent(Box::new(request)),
             None => Failed::Sent(ForwardError::of_exchange(error.into_error())),
@@ -214,9 +234,19 @@ impl Upstream {
         }
         let lease = Lease {
             sender,
-            pool: Arc::clone(&self.pool),
+            pool: Some(Arc::clone(&self.pool)),
             worker: sending.worker,
         };
+        Ok(self.deliver(response, lease, sending))
+    }
+
+    /// The answer as the client gets it. When its body has ended, the connection goes back where it came from.
+    pub(super) fn deliver(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+        sending: &Sending<'_>,
+    ) -> Response<Body> {
         let end = sending.permit.end(sending.arrival.now);
         let (mut head, incoming) = response.into_parts();
         response::filter(&mut head.headers, &sending.arrival.method, head.status);
@@ -226,15 +256,15 @@ impl Upstream {
         } else {
             Body::stream(body)
         };
-        Ok(Response::from_parts(head, body))
+        Response::from_parts(head, body)
     }
 
     /// Waits for the head of the answer, as long as either side shows a sign of life.
-    async fn in_time<A>(
+    pub(super) async fn in_time<A>(
         &self,
         answer: impl Future<Output = A>,
         progress: &Progress,
-    ) -> Result<A, Failed> {
+    ) -> Result<A, ForwardError> {
         let mut answer = std::pin::pin!(answer);
         let mut seen = progress.frames();
         loop {
@@ -243,7 +273,7 @@ impl Upstream {
             }
             let frames = progress.frames();
             if frames == seen {
-                return Err(Failed::Sent(ForwardError::Timeout));
+                return Err(ForwardError::Timeout);
             }
             seen = frames;
         }

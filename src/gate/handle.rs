@@ -8,10 +8,11 @@ use http::header::{CONNECTION, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 
 use super::{Caller, Gate, Passage, Recorded};
 use crate::dialect::{Asker, Dialect, Place, standard};
-use crate::forward::{ForwardError, Forwarding, Sending, Sent, Upstream};
+use crate::forward::{ForwardError, Forwarding, Sending, Sent, Upstream, asks_for_websocket};
 use crate::net::{Arrival, Body, Scheme, Target, TargetError};
 use crate::observe::{Described, Record, Refusal, Trail, UpstreamPart};
 use crate::pages::Visitor;
@@ -20,13 +21,19 @@ use crate::route::Destination;
 impl Gate {
     /// Answers a request. Never fails: whatever goes wrong is an answer too.
     pub fn handle<'a>(
-        &'a self,
+        self: &'a Arc<Self>,
         request: Request<Incoming>,
-        caller: &'a Caller,
+        caller: &'a Arc<Caller>,
     ) -> impl Future<Output = Response<Recorded>> + Send + 'a {
         let mut record = self.open(&request, caller);
+        // The HTTP library leaves this where a field asks for another protocol, which is rare, and nowhere else.
+        let elsewhere =
+            request.extensions().get::<OnUpgrade>().is_some() && asks_for_websocket(&request);
         let unread = !request.body().is_end_stream();
         async move {
+            if elsewhere {
+                return Box::pin(self.switch(request, caller, record)).await;
+            }
             let admitted = self.admit(&request, caller, &mut record).await;
             let outcome = match &admitted {
                 Ok(admitted) => self.carry(request, admitted, caller, &mut record).await,
@@ -36,14 +43,12 @@ impl Gate {
                 Ok(response) => response,
                 Err(refusal) => self.refuse(&refusal, unread, &mut record),
             };
-            record.status = response.status();
-            let (head, body) = response.into_parts();
-            Response::from_parts(head, Recorded::new(body, record))
+            close(response, record)
         }
     }
 
     /// Reads where a request is going, and judges whether it may.
-    async fn admit(
+    pub(super) async fn admit(
         &self,
         request: &Request<Incoming>,
         caller: &Caller,
@@ -57,7 +62,7 @@ impl Gate {
     }
 
     /// Carries an admitted request to where its route leads.
-    async fn carry(
+    pub(super) async fn carry(
         &self,
         mut request: Request<Incoming>,
         (arrival, passage): &(Arrival, Passage),
@@ -88,7 +93,7 @@ impl Gate {
                 Ok(Box::pin(pages.serve(request, &visitor)).await)
             }
             Destination::Upstream(upstream, forwarding) => {
-                fits(&request, forwarding)?;
+                fits(request.body().size_hint().lower(), forwarding)?;
                 let sending = self.sending(arrival, passage, forwarding, caller);
                 let begun = Instant::now();
                 let outcome = upstream.send(request, &sending).await;
@@ -100,7 +105,7 @@ impl Gate {
         }
     }
 
-    fn sending<'a>(
+    pub(super) fn sending<'a>(
         &'a self,
         arrival: &'a Arrival,
         passage: &'a Passage,
@@ -119,19 +124,14 @@ impl Gate {
     }
 
     /// Phrases a refusal in the voice of the place. A body nobody will read ends the connection with the answer.
-    fn refuse(&self, refusal: &Refusal, unread: bool, record: &mut Record) -> Response<Body> {
-        record.trail.refuse(refusal);
+    pub(super) fn refuse(
+        &self,
+        refusal: &Refusal,
+        unread: bool,
+        record: &mut Record,
+    ) -> Response<Body> {
+        let mut response = self.phrase(refusal, record, None);
         let id = record.request.id.text();
-        let path = record.request.path.as_ref().map_or("", PathAndQuery::path);
-        let place = Place {
-            path,
-            request_id: id.as_str(),
-            realm: "tollgate",
-        };
-        let mut response = match self.voice(record) {
-            Some(voice) => voice.refuse(refusal, &place),
-            None => standard::refuse(refusal, &place),
-        };
         if let Ok(id) = HeaderValue::from_str(id.as_str()) {
             response
                 .headers_mut()
@@ -146,6 +146,28 @@ impl Gate {
         response
     }
 
+    /// A refusal in the words of whoever speaks where the request was going, of somebody else if that is nobody, or in
+    /// plain ones.
+    pub(super) fn phrase(
+        &self,
+        refusal: &Refusal,
+        record: &mut Record,
+        otherwise: Option<&dyn Dialect>,
+    ) -> Response<Body> {
+        record.trail.refuse(refusal);
+        let id = record.request.id.text();
+        let path = record.request.path.as_ref().map_or("", PathAndQuery::path);
+        let place = Place {
+            path,
+            request_id: id.as_str(),
+            realm: "tollgate",
+        };
+        match self.voice(record).or(otherwise) {
+            Some(voice) => voice.refuse(refusal, &place),
+            None => standard::refuse(refusal, &place),
+        }
+    }
+
     /// Who speaks where this request was going: its route, or the most specific one for the place.
     fn voice(&self, record: &Record) -> Option<&dyn Dialect> {
         if let Some(name) = &record.trail.route {
@@ -158,7 +180,7 @@ impl Gate {
         self.routes.place(host, path.path())?.voice.as_deref()
     }
 
-    fn open(&self, request: &Request<Incoming>, caller: &Caller) -> Box<Record> {
+    pub(super) fn open<B>(&self, request: &Request<B>, caller: &Caller) -> Box<Record> {
         let now = self.time.now();
         Box::new(Record {
             observer: Arc::clone(&self.observer),
@@ -187,9 +209,15 @@ impl Gate {
 /// The status of a record whose client left before there was an answer.
 const LEFT_EARLY: u16 = 499;
 
+/// An answer that takes the record of its request with it.
+pub(super) fn close(response: Response<Body>, mut record: Box<Record>) -> Response<Recorded> {
+    record.status = response.status();
+    response.map(|body| Recorded::new(body, record))
+}
+
 /// Reads the target, once, into the form everybody downstream shares.
-fn arrive(
-    request: &Request<Incoming>,
+pub(super) fn arrive<B>(
+    request: &Request<B>,
     caller: &Caller,
     record: &mut Record,
 ) -> Result<Arrival, Refusal> {
@@ -228,15 +256,19 @@ fn is_framed_plainly(version: Version, headers: &HeaderMap) -> Result<(), Refusa
 }
 
 /// A body that announces more than the route takes is refused before the upstream is touched.
-fn fits(request: &Request<Incoming>, forwarding: &Forwarding) -> Result<(), Refusal> {
+pub(super) fn fits(least: u64, forwarding: &Forwarding) -> Result<(), Refusal> {
     match forwarding.body_limit {
-        Some(limit) if request.body().size_hint().lower() > limit => Err(Refusal::BodyTooLarge),
+        Some(limit) if least > limit => Err(Refusal::BodyTooLarge),
         _ => Ok(()),
     }
 }
 
 /// The upstream's part in a request, for its record.
-fn part(upstream: &Upstream, begun: Instant, outcome: &Result<Sent, ForwardError>) -> UpstreamPart {
+pub(super) fn part(
+    upstream: &Upstream,
+    begun: Instant,
+    outcome: &Result<Sent, ForwardError>,
+) -> UpstreamPart {
     UpstreamPart {
         name: Arc::clone(upstream.name()),
         status: outcome.as_ref().ok().map(|sent| sent.response.status()),
@@ -246,7 +278,7 @@ fn part(upstream: &Upstream, begun: Instant, outcome: &Result<Sent, ForwardError
 }
 
 /// Logs why there is no answer, causes and all; the client learns the code.
-fn report(error: &ForwardError, upstream: &Upstream, arrival: &Arrival) -> Refusal {
+pub(super) fn report(error: &ForwardError, upstream: &Upstream, arrival: &Arrival) -> Refusal {
     let refusal = Refusal::from(error);
     let mut causes = error.to_string();
     let mut cause = error.source();

@@ -52,7 +52,11 @@ impl Gate {
 
     /// A TLS connection was made for one name; a request on it for a host under another policy is misdirected
     /// (RFC 9110 §15.5.20).
-    fn is_the_right_connection(&self, arrival: &Arrival, caller: &Caller) -> Result<(), Refusal> {
+    pub(super) fn is_the_right_connection(
+        &self,
+        arrival: &Arrival,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
         let Some(name) = caller.peer.server_name.as_deref() else {
             return Ok(());
         };

@@ -7,12 +7,17 @@
 //! Promises: the wall clock is read once per request; whoever cannot be judged is refused with 503; every request has
 //! exactly one record. A gate is immutable: a new configuration is a new gate.
 //!
-//! Reading order: `judge`, `handle`, `recorded`, `caller`.
+//! A request for a WebSocket takes a turn of its own, in `upgrade`: its bytes are joined to the upstream's, or it becomes
+//! a bridge, each of whose messages is a request that is judged like any other.
+//!
+//! Reading order: `judge`, `handle`, `upgrade`, `bridge`, `recorded`, `caller`.
 
+mod bridge;
 mod caller;
 mod handle;
 mod judge;
 mod recorded;
+mod upgrade;
 
 use std::sync::Arc;
 

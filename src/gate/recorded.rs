@@ -13,12 +13,23 @@ use crate::observe::{Record, Refusal};
 #[derive(Debug)]
 pub struct Recorded {
     body: Body,
-    record: Box<Record>,
+    record: Option<Box<Record>>,
 }
 
 impl Recorded {
     pub(super) fn new(body: Body, record: Box<Record>) -> Self {
-        Self { body, record }
+        Self {
+            body,
+            record: Some(record),
+        }
+    }
+
+    /// The empty body of an answer with which a request does not end: its record closes elsewhere.
+    pub(super) fn elsewhere() -> Self {
+        Self {
+            body: Body::Empty,
+            record: None,
+        }
     }
 }
 
@@ -32,12 +43,13 @@ impl http_body::Body for Recorded {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let (Some(record), Poll::Ready(Some(frame))) = (&mut this.record, &polled) {
+            match frame {
+                Ok(frame) => {
+                    record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Err(error) => record.trail.refuse(&why(error)),
             }
-            Poll::Ready(Some(Err(error))) => this.record.trail.refuse(&why(error)),
-            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }
@@ -52,7 +64,7 @@ impl http_body::Body for Recorded {
 }
 
 /// The head has left; all that can still be done is to break off, so that the answer does not look complete.
-fn why(error: &BodyError) -> Refusal {
+pub(super) fn why(error: &BodyError) -> Refusal {
     match error {
         BodyError::PermitEnded => Refusal::Revoked,
         BodyError::Idle => Refusal::UpstreamTimeout,

@@ -51,6 +51,7 @@ where
         scheme: opened.scheme,
         server_name: opened.server_name,
         worker: bench.index,
+        tasks: bench.tasks.clone(),
     }));
     let limits = Limits::of(&listener.settings.timeouts);
     let watch = Arc::new(Watch::new(opened.protocol, limits));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::Target;
+use super::{Target, Tasks};
 use crate::observe::RequestId;
 use crate::settings::Network;
 use crate::token::Timestamp;
@@ -23,6 +23,8 @@ pub struct Peer {
     pub server_name: Option<Arc<str>>,
     /// Which worker serves the connection: its share of every pool.
     pub worker: usize,
+    /// The worker's tasks: what outlives a request of this connection belongs to them, and hears from them of the end.
+    pub tasks: Tasks,
 }
 
 /// Whether a connection is encrypted.
@@ -145,6 +147,7 @@ mod tests {
             scheme: Scheme::Http,
             server_name: None,
             worker: 0,
+            tasks: Tasks::default(),
         };
         let mut headers = HeaderMap::new();
         for text in said {

@@ -69,6 +69,30 @@ impl Target {
         self.path.query()
     }
 
+    /// Takes a parameter out of the query wherever it stands, and gives its values, decoded. What else stands in the
+    /// query stays as it came.
+    pub fn take_parameter(&mut self, name: &str) -> Vec<String> {
+        let Some(query) = self.query() else {
+            return Vec::new();
+        };
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        for part in query.split('&') {
+            match form_urlencoded::parse(part.as_bytes()).next() {
+                Some((known, value)) if known == name => taken.push(value.into_owned()),
+                _ => left.push(part),
+            }
+        }
+        if taken.is_empty() {
+            return taken;
+        }
+        let rest = (!left.is_empty()).then(|| left.join("&"));
+        // A path without a part of its query is a path still.
+        if let Ok(path) = with_query(self.path().to_owned(), rest.as_deref()) {
+            self.path = path;
+        }
+        taken
+    }
+
     /// Path and query, ready to be sent on.
     pub fn path_and_query(&self) -> &PathAndQuery {
         &self.path
@@ -255,6 +279,26 @@ mod tests {
                 matches!(target(path), Err(TargetError::Ambiguous(_))),
                 "{path}"
             );
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_taken_out_of_the_query_and_the_rest_stays() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            http::header::HOST,
+            http::HeaderValue::from_static("gw.test"),
+        );
+        for (before, values, after) in [
+            ("/ws?bearer=a.b", &["a.b"][..], "/ws"),
+            ("/ws?x=%2f&bearer=a%2eb&y", &["a.b"], "/ws?x=%2f&y"),
+            ("/ws?b%65arer=1&bearer=2", &["1", "2"], "/ws"),
+            ("/ws?bearers=1", &[], "/ws?bearers=1"),
+            ("/ws", &[], "/ws"),
+        ] {
+            let mut target = Target::parse(&before.parse().unwrap(), &headers).unwrap();
+            assert_eq!(target.take_parameter("bearer"), values);
+            assert_eq!(target.path_and_query().as_str(), after);
         }
     }
 

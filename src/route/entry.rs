@@ -45,6 +45,22 @@ pub struct RouteSettings {
     /// The largest body. Default: no limit.
     #[serde(default)]
     pub body_limit: Option<ByteSize>,
+    /// What becomes of a WebSocket: passed on as it is, bridged, or off.
+    #[serde(default)]
+    pub socket: SocketHandling,
+}
+
+/// What becomes of a WebSocket that a client asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SocketHandling {
+    /// The upstream is asked for one, and both are joined for as long as the token lasts.
+    #[default]
+    Pass,
+    /// It ends here: each message is a request in the voice's language, judged and passed on as a request of its own.
+    Bridge,
+    /// There is none: the request is like any other.
+    Off,
 }
 
 /// Whom a route lets in.
@@ -73,6 +89,8 @@ pub struct Route {
     pub accepts: Accepted,
     /// Who phrases refusals here; nobody in particular is plain HTTP.
     pub voice: Option<Arc<dyn Dialect>>,
+    /// What becomes of a WebSocket.
+    pub socket: SocketHandling,
     /// Where it leads.
     pub destination: Destination,
 }

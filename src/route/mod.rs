@@ -13,6 +13,6 @@ mod entry;
 mod predicate;
 mod table;
 
-pub use entry::{Access, Destination, Route, RouteSettings};
+pub use entry::{Access, Destination, Route, RouteSettings, SocketHandling};
 pub use predicate::{HostPattern, Match, Methods, PathPattern, Segment, Specificity};
 pub use table::Table;

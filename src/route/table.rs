@@ -215,7 +215,7 @@ mod tests {
     };
     use crate::net::Tasks;
     use crate::permit::Demand;
-    use crate::route::{Destination, Match, Methods, PathPattern};
+    use crate::route::{Destination, Match, Methods, PathPattern, SocketHandling};
     use crate::verify::Accepted;
 
     fn table(routes: &[(&str, &[&str], &[Method])]) -> Table {
@@ -240,6 +240,7 @@ mod tests {
                 demand: Demand::Nothing,
                 accepts: Accepted::default(),
                 voice: None,
+                socket: SocketHandling::Pass,
                 destination: Destination::Upstream(Arc::clone(&upstream), Forwarding::default()),
             })
         };

@@ -17,7 +17,8 @@ use crate::observe::{Journal, Metrics, Observer, RequestIds};
 use crate::pages::{Look, Pages};
 use crate::permit::{Demand, RequireSettings, RequiredClaim, Terms};
 use crate::route::{
-    Access, Destination, HostPattern, Match, Methods, PathPattern, Route, RouteSettings, Table,
+    Access, Destination, HostPattern, Match, Methods, PathPattern, Route, RouteSettings,
+    SocketHandling, Table,
 };
 use crate::settings::ByteSize;
 use crate::token::{Carriers, Scope, TimeSource};
@@ -188,6 +189,7 @@ impl Planner<'_> {
             },
             demand,
             voice,
+            socket: settings.socket,
             destination: Destination::Upstream(Arc::clone(upstream), forwarding),
         })
     }
@@ -284,6 +286,7 @@ impl Planner<'_> {
                 demand,
                 accepts,
                 voice: Some(Arc::clone(mount.dialect())),
+                socket: SocketHandling::Bridge,
                 destination: to,
             }))
         };

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{VerifyError, jwt};
+use crate::net::Target;
 use crate::token::Carriers;
 
 /// The one credential found in a request, no longer than a token may be. Whether its characters are those of a token is
@@ -80,6 +81,30 @@ fn of_authorization<'a>(
     read(token).map(Some)
 }
 
+/// Moves the token of a request for a WebSocket from the query to where everybody looks for it: a browser can set no
+/// header there. From then on the query does not hold it, so that nobody logs it or passes it on.
+pub fn lift(
+    target: &mut Target,
+    headers: &mut HeaderMap,
+    carriers: &Carriers,
+) -> Result<(), VerifyError> {
+    let Some(parameter) = carriers.query else {
+        return Ok(());
+    };
+    let values = target.take_parameter(parameter);
+    let value = match values.as_slice() {
+        [] => return Ok(()),
+        [value] if !headers.contains_key(AUTHORIZATION) => value,
+        _ => return Err(VerifyError::TwoCredentials),
+    };
+    check(value)?;
+    let mut value = HeaderValue::try_from(format!("Bearer {value}"))
+        .map_err(|_| VerifyError::Malformed("characters no token has"))?;
+    value.set_sensitive(true);
+    headers.insert(AUTHORIZATION, value);
+    Ok(())
+}
+
 fn read(token: &str) -> Result<Presented<'_>, VerifyError> {
     if token.is_empty() {
         return Err(VerifyError::Malformed("empty"));
@@ -105,8 +130,6 @@ fn is_token_character(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const STRICT: Carriers = Carriers {
@@ -138,6 +161,35 @@ mod tests {
         }
         assert_eq!(token("a.b.c", &BARE).unwrap().unwrap(), "a.b.c");
         assert!(find(&HeaderMap::new(), &STRICT).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_token_in_the_query_becomes_one_in_the_header() {
+        let carriers = Carriers {
+            query: Some("bearer"),
+            ..STRICT
+        };
+        let lifted = |path: &str, mut fields: HeaderMap, carriers: &Carriers| {
+            fields.insert(http::header::HOST, HeaderValue::from_static("gw.test"));
+            let mut target = Target::parse(&path.parse().unwrap(), &fields).unwrap();
+            lift(&mut target, &mut fields, carriers)?;
+            let query = target.query().map(str::to_owned);
+            let token = find(&fields, carriers)?.map(|presented| presented.token().to_owned());
+            Ok::<_, VerifyError>((query, token))
+        };
+        let (query, token) = lifted("/ws?bearer=a.b.c&x=1", HeaderMap::new(), &carriers).unwrap();
+        assert_eq!(
+            (query.as_deref(), token.as_deref()),
+            (Some("x=1"), Some("a.b.c"))
+        );
+        let (query, token) = lifted("/ws?bearer=a.b.c", HeaderMap::new(), &STRICT).unwrap();
+        assert_eq!((query.as_deref(), token), (Some("bearer=a.b.c"), None));
+        let twice = lifted("/ws?bearer=a&bearer=a", HeaderMap::new(), &carriers);
+        assert!(matches!(twice, Err(VerifyError::TwoCredentials)));
+        let both = lifted("/ws?bearer=a", headers(&["Bearer a"]), &carriers);
+        assert!(matches!(both, Err(VerifyError::TwoCredentials)));
+        let odd = lifted("/ws?bearer=a%0db", HeaderMap::new(), &carriers);
+        assert!(matches!(odd, Err(VerifyError::Malformed(_))));
     }
 
     #[test]

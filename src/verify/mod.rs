@@ -31,6 +31,7 @@ mod testing;
 mod verifier;
 mod wanted;
 
+pub use carrier::lift;
 pub use cluster::{ClusterSettings, Deaf};
 pub use error::{AskError, SetupError, VerifyError};
 pub use identity::{ClaimValue, Identity};

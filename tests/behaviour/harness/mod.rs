@@ -5,7 +5,7 @@
 //! block its thread and they still answer. Nothing waits for a fixed time: [`until`] waits for a condition and gives up at
 //! [`DEADLINE`].
 //!
-//! Reading order: [`upstream`], [`issuer`] with [`keys`], [`exchange`], [`flaky`], [`authority`].
+//! Reading order: [`upstream`], [`issuer`] with [`keys`], [`exchange`], [`sockets`], [`flaky`], [`authority`].
 
 pub(crate) mod authority;
 pub(crate) mod bench;
@@ -15,6 +15,7 @@ pub(crate) mod flaky;
 pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod person;
+pub(crate) mod sockets;
 pub(crate) mod tollgate;
 pub(crate) mod upstream;
 

@@ -2,6 +2,8 @@
 
 mod across;
 mod bluenexus;
+mod clients;
 mod hubler;
 mod nexudus;
 mod nexushub;
+mod nexushub_socket;

@@ -45,6 +45,13 @@ upstream = "up"
 issuers = ["hub"]
 forward = { identity = { x-user-id = "uid" } }
 
+[route.socket]
+hosts = ["api.hub.test"]
+path = "/ws"
+upstream = "up"
+issuers = ["hub"]
+socket = "bridge"
+
 [route.orders]
 hosts = ["api.hub.test"]
 path = "/orders/**"
@@ -54,20 +61,20 @@ require = { scope = "write_orders_warframe" }
 "#;
 
 /// A gateway that speaks as NexusHub does, and an upstream behind it.
-struct Hub {
-    gateway: Tollgate,
-    up: Upstream,
+pub(super) struct Hub {
+    pub(super) gateway: Tollgate,
+    pub(super) up: Upstream,
 }
 
 /// What Ada has after signing up and signing in.
-struct Ada {
-    key: String,
-    access: String,
-    refresh: String,
+pub(super) struct Ada {
+    pub(super) key: String,
+    pub(super) access: String,
+    pub(super) refresh: String,
 }
 
 impl Hub {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let up = Upstream::start().await;
         let gateway = Tollgate::start(&FILE.replace("@up@", &up.url())).await;
         Self { gateway, up }
@@ -81,7 +88,7 @@ impl Hub {
         self.gateway.client().named("api.hub.test").get(path)
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
         self.auth().post(path).json(&body).send().await
     }
 
@@ -113,7 +120,7 @@ impl Hub {
         }
     }
 
-    async fn ada(&self) -> Ada {
+    pub(super) async fn ada(&self) -> Ada {
         let key = self.register("ada").await;
         self.authenticate(&key).await
     }

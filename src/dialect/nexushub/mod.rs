@@ -2,20 +2,23 @@
 //!
 //! Its official clients retry whatever they are refused, for ever; if a `reason` holds digits, they join them all and
 //! wait so many milliseconds. So no reason here holds a digit except the wait itself.
+//!
+//! Those clients speak only over a WebSocket: `socket` is the language of its messages, `fields` what a body says.
+
+mod fields;
+mod socket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, RETRY_AFTER};
-use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::form::{self, Kind};
+use self::fields::Fields;
 use super::settings::lifetime;
 use super::standard::{self, answer, whole_seconds};
-use super::{Asked, Dialect, Endpoint, Malformed, MountSettings, Place, Spot};
+use super::{Asked, Dialect, Endpoint, Malformed, MountSettings, Place, Socket, Spot};
 use crate::issue::{Answer, Ask, IssueError};
 use crate::net::Body;
 use crate::observe::Refusal;
@@ -57,7 +60,8 @@ pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
             renewal: Renewal::Standing,
             carriers: Carriers {
                 bare_authorization: true,
-                ..Carriers::default()
+                header: None,
+                query: Some("bearer"),
             },
         },
         endpoints: [
@@ -81,6 +85,10 @@ impl Dialect for NexusHub {
 
     fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    fn socket(&self) -> Option<&'static Socket> {
+        Some(&socket::SOCKET)
     }
 
     // An `Authorization` field is not looked at: an expired token must not stand in the way of its own renewal.
@@ -183,112 +191,6 @@ impl NexusHub {
     }
 }
 
-/// The fields of a body, by name. A field that is not a string, or comes twice in a form, counts as missing.
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn read(head: &Parts, body: &Bytes) -> Result<Self, Malformed> {
-        if form::is_encoded(head) {
-            let response = plain(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported content encoding",
-            );
-            return Err(Malformed::new("content_encoding", open_to_all(response)));
-        }
-        match Kind::of(head) {
-            _ if body.is_empty() => Ok(Self(Map::new())),
-            Kind::Json => Self::of_json(body),
-            Kind::Form => Ok(Self::of_form(body)),
-            Kind::Other => Ok(Self(Map::new())),
-        }
-    }
-
-    fn of_json(body: &Bytes) -> Result<Self, Malformed> {
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(Value::Array(_)) => Ok(Self(Map::new())),
-            _ => {
-                let response = plain(StatusCode::BAD_REQUEST, "malformed JSON");
-                Err(Malformed::new("malformed_json", open_to_all(response)))
-            }
-        }
-    }
-
-    fn of_form(body: &Bytes) -> Self {
-        let mut fields = Map::new();
-        for (name, value) in form::pairs(body) {
-            let value = if fields.contains_key(&*name) {
-                Value::Null
-            } else {
-                Value::String(value.into_owned())
-            };
-            fields.insert(name.into_owned(), value);
-        }
-        Self(fields)
-    }
-
-    fn register(self) -> Result<Ask, Malformed> {
-        let (Some(name), Some(password)) = (self.text("user_id"), self.secret("user_secret"))
-        else {
-            return Err(self.missing("user credentials"));
-        };
-        let name = name.to_owned();
-        Ok(Ask::Register { name, password })
-    }
-
-    // `redirect`, `cookie_set` and `cookie_longliving` are fields of the original: the first sends people wherever the
-    // caller likes, the others need a cookie that is nowhere configured. All are ignored.
-    fn authenticate(self) -> Result<Ask, Malformed> {
-        let Some(key) = self.text("user_key") else {
-            return Err(self.missing("user credentials"));
-        };
-        Ok(Ask::Login {
-            key: key.to_owned(),
-            password: self.secret("user_secret"),
-        })
-    }
-
-    fn refresh(self) -> Result<Ask, Malformed> {
-        match self.secret("refresh_token") {
-            Some(refresh_token) => Ok(Ask::Renew { refresh_token }),
-            None => Err(self.missing("refresh token")),
-        }
-    }
-
-    // Nobody is called nothing, so a missing name is an unknown one.
-    fn recover_key(self) -> Ask {
-        Ask::RecoverKey {
-            name: self.text("user_id").unwrap_or_default().to_owned(),
-            password: self.secret("user_secret"),
-        }
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        let text = self.0.get(name)?.as_str()?;
-        Some(text).filter(|text| !text.is_empty())
-    }
-
-    fn secret(&self, name: &str) -> Option<Secret> {
-        self.text(name).map(Secret::new)
-    }
-
-    /// The original repeats the whole body here, secrets and all. Only names are repeated, and only names we know: the
-    /// name of an unknown field may be a secret itself, in a body sent under the wrong content type.
-    fn missing(&self, what: &str) -> Malformed {
-        let present = KNOWN_FIELDS
-            .into_iter()
-            .filter(|name| self.0.contains_key(*name));
-        let present: Vec<&str> = present.collect();
-        let got = match present.as_slice() {
-            [] => "nothing".to_owned(),
-            names => names.join(", "),
-        };
-        let reason = format!("Expected {what}. Got: {got}.");
-        let response = refused(StatusCode::UNAUTHORIZED, "Unauthorized.", &reason);
-        Malformed::new("missing_field", open_to_all(response))
-    }
-}
-
 fn not_found(place: &Place<'_>) -> Response<Body> {
     let reason = format!("Couldn't find {}.", place.path);
     refused(StatusCode::NOT_FOUND, "Not found.", &reason)
@@ -375,17 +277,6 @@ const AUTHENTICATE: &str = "authenticate";
 const REFRESH: &str = "refresh";
 const USERKEY: &str = "userkey";
 
-/// The fields that some endpoint of the original reads.
-const KNOWN_FIELDS: [&str; 7] = [
-    "user_id",
-    "user_key",
-    "user_secret",
-    "refresh_token",
-    "redirect",
-    "cookie_set",
-    "cookie_longliving",
-];
-
 const ACCESS_LIFETIME: Duration = Duration::from_hours(1);
 
 const LIMIT: Allowance = Allowance::Rolling {
@@ -395,6 +286,8 @@ const LIMIT: Allowance = Allowance::Rolling {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::dialect::Speak;
     use crate::dialect::testing::{asked, body_of, head, place, said};

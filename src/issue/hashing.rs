@@ -5,8 +5,9 @@
 //! in is told to come back; who has waited too long, or has gone away, is not hashed for any more.
 //!
 //! An unknown name costs the same as a wrong password: its password is compared with a hash nobody has the password of.
-//! Hashes that were brought along from elsewhere take another time than our own; as long as there are any, whoever is
-//! wrong hears so no sooner than the slowest kind would take.
+//! Hashes that were brought along from elsewhere are other work than our own. As long as there are any, a wrong password
+//! is compared twice, with one of ours and with one of theirs, whichever of them is somebody's; and where theirs are not
+//! all alike, nobody hears so sooner than the slowest would take.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -77,9 +78,18 @@ struct Load {
     most: AtomicUsize,
 }
 
-/// What each kind of hash costs, by its recipe: the least that was seen, as everything else is somebody else's time.
+/// What each kind of hash costs, by its recipe.
 #[derive(Debug, Default)]
-struct Costs(Mutex<BTreeMap<String, Duration>>);
+struct Costs(Mutex<BTreeMap<String, Cost>>);
+
+/// What one kind costs.
+#[derive(Clone, Debug)]
+struct Cost {
+    /// The least that was seen, as everything beyond is somebody else's time.
+    least: Duration,
+    /// One of its kind, to do the same work with; none for our own.
+    sample: Option<Arc<Hashed>>,
+}
 
 /// Whether a password is right.
 #[derive(Clone, Debug)]
@@ -136,10 +146,8 @@ impl Hashing {
     /// Learns what hashes like these cost, before anybody's answer could tell.
     pub async fn acquaint(&self, hashes: Vec<Secret>) -> Result<(), IssueError> {
         for phc in hashes {
-            let is_new = Hashed::parse(phc.reveal()).is_ok_and(|hashed| {
-                let costs = self.costs.0.lock().unwrap_or_else(PoisonError::into_inner);
-                !costs.contains_key(&hashed.recipe())
-            });
+            let parsed = Hashed::parse(phc.reveal());
+            let is_new = parsed.is_ok_and(|hashed| !self.costs.knows(&hashed.recipe()));
             if is_new {
                 self.verify(Secret::new("nobody's"), Some(phc)).await?;
             }
@@ -253,24 +261,31 @@ fn verify(
             // Its like is refused where hashes are taken in, so somebody has written it into the store.
             tracing::warn!(%error, "could not compare with the hash of a password");
             hash(argon2, password)?;
+            costs.pretend(password);
             return Ok(Verdict::Wrong);
         }
     };
+    let is_ours = is_current(argon2, phc);
     let begun = Instant::now();
     let is_right = kept.is_of(password);
-    if is_current(argon2, phc) {
-        costs.note(OURS.to_owned(), begun.elapsed());
-        return Ok(if is_right {
-            Verdict::Right
-        } else {
-            Verdict::Wrong
-        });
-    }
-    costs.note(kept.recipe(), begun.elapsed());
-    if is_right {
-        hash(argon2, password).map(Verdict::RightButOutdated)
+    if is_ours {
+        costs.note(OURS.to_owned(), begun.elapsed(), None);
     } else {
-        Ok(Verdict::Wrong)
+        costs.note(kept.recipe(), begun.elapsed(), Some(kept));
+    }
+    match (is_right, is_ours) {
+        (true, true) => Ok(Verdict::Right),
+        (true, false) => hash(argon2, password).map(Verdict::RightButOutdated),
+        (false, true) => {
+            costs.pretend(password);
+            Ok(Verdict::Wrong)
+        }
+        (false, false) => {
+            let begun = Instant::now();
+            hash(argon2, password)?;
+            costs.note(OURS.to_owned(), begun.elapsed(), None);
+            Ok(Verdict::Wrong)
+        }
     }
 }
 
@@ -286,20 +301,47 @@ fn is_current(argon2: &Argon2<'static>, phc: &Secret) -> bool {
 }
 
 impl Costs {
-    fn note(&self, recipe: String, cost: Duration) {
+    fn note(&self, recipe: String, cost: Duration, sample: Option<Hashed>) {
         let mut costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if costs.len() < RECIPES || costs.contains_key(&recipe) {
-            let least = costs.entry(recipe).or_insert(cost);
-            *least = cost.min(*least);
+        if let Some(known) = costs.get_mut(&recipe) {
+            known.least = known.least.min(cost);
+        } else if costs.len() < RECIPES {
+            let sample = sample.map(Arc::new);
+            costs.insert(
+                recipe,
+                Cost {
+                    least: cost,
+                    sample,
+                },
+            );
         }
     }
 
-    /// How long the slowest kind takes, with some room; nothing where there are only hashes of our own.
-    fn slowest(&self) -> Option<Duration> {
+    fn knows(&self, recipe: &str) -> bool {
         let costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_mixed = costs.keys().any(|recipe| recipe != OURS);
-        let slowest = costs.values().max().filter(|_| is_mixed)?;
-        Some((*slowest * 5 / 4).min(PATIENCE))
+        costs.contains_key(recipe)
+    }
+
+    /// Does the work that the slowest hash from elsewhere would be.
+    fn pretend(&self, password: &Secret) {
+        if let Some(sample) = self.slowest_of_theirs().and_then(|cost| cost.sample) {
+            sample.is_of(password);
+        }
+    }
+
+    fn slowest_of_theirs(&self) -> Option<Cost> {
+        let costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = costs.values().filter(|cost| cost.sample.is_some());
+        theirs.max_by_key(|cost| cost.least).cloned()
+    }
+
+    /// How long it takes to compare with one of ours and with the slowest of theirs, with some room; nothing where there
+    /// are none of theirs.
+    fn slowest(&self) -> Option<Duration> {
+        let theirs = self.slowest_of_theirs()?.least;
+        let costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = costs.get(OURS).map_or(Duration::ZERO, |cost| cost.least);
+        Some(((ours + theirs) * 5 / 4).min(PATIENCE))
     }
 }
 

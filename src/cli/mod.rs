@@ -36,6 +36,7 @@ mod fetch;
 mod folder;
 mod input;
 mod key;
+mod person;
 mod route;
 mod run;
 mod session;

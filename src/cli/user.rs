@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 use super::client::word;
 use super::command::Global;
 use super::desk::Desk;
+use super::person::{Particulars, TotpCommand};
 use super::{CliError, console, input};
-use crate::issue::{Hashing, LocalIssuer, PasswordSettings};
+use crate::issue::{Hashing, LocalIssuer, NewAccount, PasswordSettings};
 use crate::server::StartError;
 use crate::settings::ByteSize;
 use crate::store::Status;
@@ -30,6 +31,8 @@ pub(super) enum UserCommand {
         /// What their tokens may do: names separated by spaces
         #[arg(long, value_parser = input::scope, default_value = "")]
         scope: Scope,
+        #[command(flatten)]
+        particulars: Particulars,
     },
     /// Add everybody in a file, or nobody: a JSON object on every line, with `name`, and where wanted `email`, `title`,
     /// `scopes` (a list), `hash` (of their password: Argon2, bcrypt, PBKDF2 or scrypt) and `must_reset`
@@ -51,6 +54,9 @@ pub(super) enum UserCommand {
     /// What passwords are worth, and what they cost
     #[command(subcommand)]
     Password(PasswordCommand),
+    /// The second factor of a person
+    #[command(subcommand)]
+    Totp(TotpCommand),
     /// List the people of a token service
     List {
         /// The token service: the name of its `[dialect.NAME]`
@@ -108,7 +114,7 @@ pub(super) enum PasswordCommand {
 #[derive(Debug, Args)]
 pub(super) struct Who {
     /// Their name
-    name: String,
+    pub(super) name: String,
     /// The token service: the name of its `[dialect.NAME]`; may be left out if there is only one
     #[arg(long)]
     mount: Option<String>,
@@ -130,7 +136,17 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
             who,
             password,
             scope,
-        } => add(global, &desk, &who, &password, scope),
+            particulars,
+        } => {
+            let password = particulars.password(&password)?;
+            add(
+                global,
+                &desk,
+                &who,
+                particulars.of(&who.name, password, scope),
+            )
+        }
+        UserCommand::Totp(command) => command.obey(global, &desk),
         UserCommand::List { mount, json } => list(&desk, mount.as_deref(), json),
         UserCommand::Passwd { who, password } => passwd(global, &desk, &who, &password),
         UserCommand::Import { file, mount } => import(global, &desk, &file, mount.as_deref()),
@@ -162,7 +178,7 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
 }
 
 impl Who {
-    fn issuer<'a>(&self, desk: &'a Desk) -> Result<&'a LocalIssuer, CliError> {
+    pub(super) fn issuer<'a>(&self, desk: &'a Desk) -> Result<&'a LocalIssuer, CliError> {
         desk.issuer(self.mount.as_deref())
     }
 
@@ -190,7 +206,7 @@ impl Who {
         Ok(())
     }
 
-    fn done(&self, changed: bool, global: &Global, what: &str) -> Result<(), CliError> {
+    pub(super) fn done(&self, changed: bool, global: &Global, what: &str) -> Result<(), CliError> {
         let name = &self.name;
         if !changed {
             return Err(self.unknown());
@@ -201,25 +217,20 @@ impl Who {
 }
 
 impl Password {
-    fn read(&self) -> Result<Secret, CliError> {
+    /// Whether nobody named a file with it.
+    pub(super) const fn is_unsaid(&self) -> bool {
+        self.password_file.is_none()
+    }
+
+    pub(super) fn read(&self) -> Result<Secret, CliError> {
         input::secret("password", self.password_file.as_deref())
     }
 }
 
-fn add(
-    global: &Global,
-    desk: &Desk,
-    who: &Who,
-    password: &Password,
-    scope: Scope,
-) -> Result<(), CliError> {
+fn add(global: &Global, desk: &Desk, who: &Who, newcomer: NewAccount) -> Result<(), CliError> {
     let issuer = who.issuer(desk)?;
     let accounts = &desk.kept.accounts;
-    let password = password.read()?;
-    let account = desk.wait(accounts.register(&issuer.name, &who.name, password, desk.now))?;
-    if !scope.is_empty() {
-        desk.wait(accounts.set_scope(&issuer.name, &who.name, scope))?;
-    }
+    let account = desk.wait(accounts.add(&issuer.name, newcomer, desk.now))?;
     global.note(format_args!("user {} added; they log in with:", who.name));
     console::answer(&account.key)
 }

@@ -157,10 +157,16 @@ fn shown(schema: &Json) -> String {
     example.unwrap_or(text).to_owned()
 }
 
-/// A default that depends on other settings is told in words: `Default: "10m" for ..`.
+/// A default that depends on other settings is told in words: `Default: "10m" for ..`, `Default: true.`.
 fn told(schema: &Json) -> Option<String> {
     let words = schema.get("description").and_then(Json::as_str)?;
     let (_, default) = words.split_once("Default: ")?;
+    if let Some(truth) = ["true", "false"]
+        .into_iter()
+        .find(|truth| default.starts_with(truth))
+    {
+        return Some(truth.to_owned());
+    }
     let (value, _) = default
         .trim_start_matches('`')
         .strip_prefix('"')?

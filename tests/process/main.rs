@@ -8,6 +8,7 @@
 
 mod commands;
 mod demo;
+mod members;
 mod serving;
 mod starting;
 mod storing;

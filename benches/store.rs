@@ -162,7 +162,7 @@ fn session(number: u32) -> Session {
         account: Some(AccountId::from_bytes(u128::from(number / 2).to_be_bytes())),
         subject: format!("{:032x}", number / 2),
         client: "shop".to_owned(),
-        scope: Scope::empty(),
+        scope: Scope::parse("orders:read orders:write").unwrap_or_else(|_| Scope::empty()),
         salt: *id.bytes(),
         generation: 0,
         seen: 0,

@@ -76,7 +76,11 @@ async fn connect(
     prepare_file(path)?;
     let options = options(path);
     let failed = |error| opening(path, error);
-    let mut writer = options.connect().await.map_err(failed)?;
+    let writing = options
+        .clone()
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT);
+    let mut writer = writing.connect().await.map_err(failed)?;
     write_ahead(&mut writer).await.map_err(failed)?;
     schema::bring_up_to_date(path, migrate, &mut writer).await?;
     let readers = SqlitePoolOptions::new()
@@ -173,6 +177,13 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<u32> {
 /// How long a lock of another process is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the writing connection keeps in memory, as SQLite counts it: 32 MiB.
+const WRITER_CACHE: &str = "-32768";
+
+/// After how many pages the log is written back into the file. Renewals are all over it, and the more of them are written
+/// back together, the fewer ways the disk has to go; the log stays below 40 MiB.
+const CHECKPOINT: &str = "8192";
 
 /// Reading connections, each with a thread of its own, and how long one is waited for.
 const READERS: u32 = 4;

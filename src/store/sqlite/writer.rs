@@ -199,7 +199,7 @@ fn is_disk_failure(error: &sqlx::Error) -> bool {
 }
 
 /// How many changes share one commit.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// How many changes may wait.
 const QUEUE: usize = 1024;

@@ -89,7 +89,9 @@ impl CliError {
     pub(super) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
-            Self::Store(StoreError::Closed | StoreError::Overloaded) => 69,
+            Self::Store(
+                StoreError::Closed | StoreError::Overloaded | StoreError::Connect { .. },
+            ) => 69,
             Self::Configuration(_) => 78,
             _ => 1,
         })

@@ -143,6 +143,7 @@ impl Said<'_> {
     pub(super) fn request(
         &self,
         client: Option<KnownClient>,
+        drops_scopes: bool,
     ) -> Result<AuthorizationRequest, AuthorizeError> {
         let uri = self.once(
             "redirect_uri",
@@ -159,7 +160,7 @@ impl Said<'_> {
             redirect_uri: uri.to_owned(),
             state: state.filter(|_| !self.repeats("state")),
         };
-        match self.wish(&client) {
+        match self.wish(&client, drops_scopes) {
             Ok(wish) => Ok(AuthorizationRequest {
                 title: client.title,
                 client: client.name,
@@ -189,7 +190,7 @@ impl Said<'_> {
         value.ok_or(AuthorizeError::Here(otherwise))
     }
 
-    fn wish(&self, client: &KnownClient) -> Result<Wish, Fault> {
+    fn wish(&self, client: &KnownClient, drops_scopes: bool) -> Result<Wish, Fault> {
         if self.0.iter().any(|(name, _)| self.repeats(name)) {
             return Err(Fault::request("a parameter occurs more than once"));
         }
@@ -213,7 +214,7 @@ impl Said<'_> {
         let asked = self.value("scope").map(Scope::parse).transpose();
         let asked = asked.ok().filter(|asked| {
             let asked = asked.as_ref();
-            asked.is_none_or(|asked| client.scope.covers(asked))
+            drops_scopes || asked.is_none_or(|asked| client.scope.covers(asked))
         });
         let asked = asked.ok_or(Fault::new(
             "invalid_scope",
@@ -222,7 +223,10 @@ impl Said<'_> {
         let asked = asked.filter(|asked| !asked.is_empty());
         Ok(Wish {
             has_asked: asked.is_some(),
-            scope: asked.unwrap_or_else(|| client.scope.clone()),
+            scope: match asked {
+                Some(asked) => within(&asked, &client.scope),
+                None => client.scope.clone(),
+            },
             challenge: self.challenge(client)?,
             prompt: self.prompt()?,
         })
@@ -280,6 +284,13 @@ impl Said<'_> {
             consent: words.contains(&"consent"),
         })
     }
+}
+
+/// What is asked for and may be had.
+fn within(asked: &Scope, most: &Scope) -> Scope {
+    let words = asked.words().filter(|word| most.contains(word));
+    // Each word was part of a scope already.
+    Scope::from_words(words).unwrap_or_else(|_| Scope::empty())
 }
 
 /// Byte for byte (RFC 9700 §4.1.3); where the program runs on the person's own machine, whatever the port: it cannot

@@ -58,12 +58,14 @@ impl Authorizer {
     pub async fn read(
         &self,
         query: &[(String, String)],
+        issuer: &LocalIssuer,
     ) -> Result<AuthorizationRequest, AuthorizeError> {
         let said = Said(query);
         let id = said.client()?;
         let client = self.clients.find(id).await;
         let client = client.map_err(AuthorizeError::Failed)?;
-        said.request(client)
+        let client = client.filter(|client| client.is_for(issuer));
+        said.request(client, issuer.profile.drops_scopes)
     }
 
     /// The person with this name, or this address, who proves that it is theirs.

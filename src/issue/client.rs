@@ -49,6 +49,8 @@ pub struct KnownClient {
     pub handoff: Option<HandoffSettings>,
     proof: ExpectedProof,
     status: Status,
+    /// The mount it registered itself at, which alone it is known to.
+    pub(super) registered_at: Option<String>,
 }
 
 /// What a client must show to prove which one it is.
@@ -143,7 +145,7 @@ impl Clients {
         issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<bool, IssueError> {
-        if client.status != Status::Active {
+        if client.status != Status::Active || !client.is_for(issuer) {
             return Ok(false);
         }
         match (&client.proof, &credentials.proof) {
@@ -277,6 +279,7 @@ impl KnownClient {
             handoff: settings.handoff.clone(),
             proof,
             status: Status::Active,
+            registered_at: None,
         })
     }
 
@@ -304,6 +307,7 @@ impl KnownClient {
             handoff: None,
             proof,
             status: client.status,
+            registered_at: client.registered_at,
         }
     }
 }

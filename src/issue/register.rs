@@ -5,6 +5,7 @@
 
 use url::{Host, Url};
 
+use super::client::KnownClient;
 use super::{
     Answer, ClientAuth, Grant, IssueError, LocalIssuer, Mint, Registered, Registering,
     Registration, audit, random,
@@ -58,6 +59,14 @@ impl Mint {
             }
             Addition::NameTaken => Err(IssueError::NameTaken),
         }
+    }
+}
+
+impl KnownClient {
+    /// Whether it is known to this mount. One that registered itself was let in by one mount, and by no other.
+    pub(super) fn is_for(&self, issuer: &LocalIssuer) -> bool {
+        let realm = self.registered_at.as_deref();
+        realm.is_none_or(|realm| realm == &*issuer.name)
     }
 }
 

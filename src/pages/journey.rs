@@ -65,7 +65,7 @@ impl Pages {
         let said: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .collect();
-        let request = self.authorizer.read(&said).await;
+        let request = self.authorizer.read(&said, &self.issuer).await;
         let request = request.map_err(|error| Box::new(self.unanswerable(&error, from)))?;
         let known = self.cookie.find(&head.headers);
         let known = known.and_then(|text| self.authorizer.visits().open(&self.name, text));

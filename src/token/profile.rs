@@ -34,6 +34,8 @@ pub struct Profile {
     pub subject: Subject,
     /// What bounds the scope that a person can give a program.
     pub ceiling: Ceiling,
+    /// Whether a program that asks for more than it may have gets what it may have, and is not refused.
+    pub drops_scopes: bool,
     /// How a token is renewed.
     pub renewal: Renewal,
     /// Where a token may travel.
@@ -55,6 +57,7 @@ impl Profile {
             access_lifetime: Duration::from_mins(10),
             subject: Subject::Id,
             ceiling: Ceiling::Account,
+            drops_scopes: false,
             renewal: Renewal::Rotating(Rotation::standard()),
             carriers: Carriers {
                 bare_authorization: false,

@@ -29,7 +29,7 @@ use crate::issue::{Answer, Ask, IssueError, Registration};
 use crate::net::Body;
 use crate::observe::Refusal;
 use crate::token::{
-    Algorithm, Carriers, OnReplay, Profile, RefreshForm, Renewal, Rotation, Scope, Subject,
+    Algorithm, Carriers, Ceiling, OnReplay, Profile, RefreshForm, Renewal, Rotation, Scope, Subject,
 };
 
 /// The dialect, for one mount.
@@ -74,6 +74,8 @@ fn profile(settings: &MountSettings) -> Profile {
         header_type: "JWT",
         access_lifetime: lifetime(&settings.tokens, ACCESS_LIFETIME),
         subject: Subject::Id,
+        ceiling: Ceiling::Program,
+        drops_scopes: true,
         renewal: settings.refresh.over(Renewal::Rotating(Rotation {
             idle: REFRESH_LIFETIME,
             absolute: None,

@@ -57,6 +57,7 @@ pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
             access_lifetime: lifetime(&settings.tokens, ACCESS_LIFETIME),
             subject: Subject::Name,
             ceiling: Ceiling::Account,
+            drops_scopes: false,
             renewal: Renewal::Standing,
             carriers: Carriers {
                 bare_authorization: true,

@@ -34,6 +34,7 @@ impl Mint {
         let id = identity.client.as_deref();
         let id = id.ok_or(IssueError::ForbiddenClient)?;
         let client = self.clients.find(id).await?;
+        let client = client.filter(|client| client.is_for(issuer));
         let client = client.ok_or(IssueError::ForbiddenClient)?;
         let settings = match (client.handoff, client.wallets) {
             (Some(settings), _) => settings,

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tollgate::{issue::NewAccount, token::Secret};
 
+use super::bluenexus::proof_for;
 use crate::harness::{
     exchange::{Answer, Request, pieces},
     tollgate::{SHOP_SECRET, Tollgate},
@@ -46,6 +47,14 @@ hosts = ["spaces.test"]
 speak = "hubler"
 hosts = ["crew.test"]
 
+[dialect.blue]
+speak = "bluenexus"
+hosts = ["auth.blue.test"]
+
+[client.w]
+secret = { file = "shop.secret" }
+wallets = { domains = ["app.test"] }
+
 [client.shop]
 secret = { file = "shop.secret" }
 
@@ -73,6 +82,12 @@ path = "/x/**"
 upstream = "up"
 issuers = ["crew"]
 forward = { identity = { x-account = "account" } }
+
+[route.blue]
+hosts = ["api.blue.test"]
+path = "/x/**"
+upstream = "up"
+issuers = ["blue"]
 "#;
 
 const ACCOUNT: &str = "5723073937d63a18396a1bae";
@@ -89,7 +104,7 @@ struct Tongue {
     refuses: fn(&Answer) -> bool,
 }
 
-const TONGUES: [Tongue; 4] = [
+const TONGUES: [Tongue; 5] = [
     Tongue {
         host: "gw.test",
         refuses: |answer| answer.header("content-type") == Some("application/problem+json"),
@@ -105,6 +120,10 @@ const TONGUES: [Tongue; 4] = [
     Tongue {
         host: "crew.test",
         refuses: |answer| answer.json()["error"] == "Validation",
+    },
+    Tongue {
+        host: "api.blue.test",
+        refuses: |answer| answer.json()["error"] == "InvalidTokenError",
     },
 ];
 
@@ -128,7 +147,7 @@ impl World {
     }
 
     /// A good request at every token endpoint that gives one, in the order of the tongues.
-    async fn logins(&self) -> [Answer; 4] {
+    async fn logins(&self) -> [Answer; 5] {
         let hub = self.post("auth.hub.test", "/register");
         let hub = hub.json(&json!({ "user_id": "ada", "user_secret": "pw-1" }));
         let key = hub.send().await.json()["user_key"].clone();
@@ -136,6 +155,7 @@ impl World {
         let hub = self.post("auth.hub.test", "/authenticate");
         let spaces = self.post("spaces.test", "/api/token");
         let crew = self.post("crew.test", "/public-api/auth/");
+        let blue = self.post("auth.blue.test", "/api/v1/auth/authenticate");
         [
             oauth
                 .basic("shop", SHOP_SECRET)
@@ -156,10 +176,14 @@ impl World {
             crew.json(&json!({ "account": ACCOUNT, "secret": "pw-1" }))
                 .send()
                 .await,
+            blue.basic("w", SHOP_SECRET)
+                .json(&proof_for("app.test"))
+                .send()
+                .await,
         ]
     }
 
-    async fn tokens(&self) -> [String; 4] {
+    async fn tokens(&self) -> [String; 5] {
         self.logins().await.map(|answer| {
             assert_eq!(answer.status, 200, "{}", answer.text());
             let body = answer.json();
@@ -195,7 +219,7 @@ async fn xd_01_no_dialect_takes_the_token_of_another() {
 #[tokio::test]
 async fn xd_02_nobody_says_for_a_client_who_it_is_but_the_gateway() {
     let world = World::start().await;
-    let [_, _, _, token] = world.tokens().await;
+    let [_, _, _, token, _] = world.tokens().await;
     let client = world.gateway.client().named("crew.test");
     let request = client.get("/x/1").bearer(&token).header("x-account", "eve");
     assert_eq!(request.send().await.status, 200);
@@ -212,11 +236,12 @@ async fn xd_03_no_answer_with_a_token_may_be_kept() {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 4] = [
+const ENDPOINTS: [(&str, &str); 5] = [
     ("gw.test", "/oauth/token"),
     ("auth.hub.test", "/authenticate"),
     ("spaces.test", "/api/token"),
     ("crew.test", "/public-api/auth/"),
+    ("auth.blue.test", "/api/v1/auth/token"),
 ];
 
 #[tokio::test]

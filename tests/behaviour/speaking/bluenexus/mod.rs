@@ -1,7 +1,8 @@
 //! BlueNexus, row by row.
 //!
-//! Reading order: `login`, `tokens`, `handoff`, `registering`.
+//! Reading order: `login`, `tokens`, `codes`, `handoff`, `registering`.
 
+mod codes;
 mod handoff;
 mod login;
 mod registering;
@@ -308,6 +309,22 @@ impl Message {
              Chain ID: {chain}\nNonce: {nonce}\nIssued At: {issued_at}{rest}"
         )
     }
+}
+
+/// What logs a wallet in at the start of every test's time, for a site.
+pub(super) fn proof_for(domain: &str) -> Value {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let wallet = Wallet::of(9);
+    wallet.proof(&Message {
+        domain: domain.to_owned(),
+        address: wallet.address(),
+        uri: format!("https://{domain}/"),
+        version: "1".into(),
+        chain: "1".into(),
+        nonce: format!("across{:06}", COUNT.fetch_add(1, Ordering::Relaxed)),
+        issued_at: date(NOW),
+        rest: String::new(),
+    })
 }
 
 fn date(seconds: i64) -> String {

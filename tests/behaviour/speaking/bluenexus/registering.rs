@@ -41,7 +41,12 @@ async fn the_metadata_leads_to_every_endpoint() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
     assert_eq!(body["issuer"], "https://gw.test");
-    for name in ["token_endpoint", "registration_endpoint", "jwks_uri"] {
+    for name in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "registration_endpoint",
+        "jwks_uri",
+    ] {
         let url = body[name].as_str().unwrap();
         let path = url.strip_prefix("https://gw.test").unwrap();
         let answer = blue.auth().get(path).send().await;

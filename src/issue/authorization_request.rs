@@ -6,7 +6,7 @@
 use super::IssueError;
 use super::client::KnownClient;
 use super::grant::Grant;
-use crate::token::Scope;
+use crate::token::{Excess, Scope};
 
 /// What a program asks of a person (RFC 6749 §4.1.1), checked.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ impl Said<'_> {
     pub(super) fn request(
         &self,
         client: Option<KnownClient>,
-        drops_scopes: bool,
+        excess: Excess,
     ) -> Result<AuthorizationRequest, AuthorizeError> {
         let uri = self.once(
             "redirect_uri",
@@ -160,7 +160,7 @@ impl Said<'_> {
             redirect_uri: uri.to_owned(),
             state: state.filter(|_| !self.repeats("state")),
         };
-        match self.wish(&client, drops_scopes) {
+        match self.wish(&client, excess) {
             Ok(wish) => Ok(AuthorizationRequest {
                 title: client.title,
                 client: client.name,
@@ -190,7 +190,7 @@ impl Said<'_> {
         value.ok_or(AuthorizeError::Here(otherwise))
     }
 
-    fn wish(&self, client: &KnownClient, drops_scopes: bool) -> Result<Wish, Fault> {
+    fn wish(&self, client: &KnownClient, excess: Excess) -> Result<Wish, Fault> {
         if self.0.iter().any(|(name, _)| self.repeats(name)) {
             return Err(Fault::request("a parameter occurs more than once"));
         }
@@ -214,7 +214,7 @@ impl Said<'_> {
         let asked = self.value("scope").map(Scope::parse).transpose();
         let asked = asked.ok().filter(|asked| {
             let asked = asked.as_ref();
-            drops_scopes || asked.is_none_or(|asked| client.scope.covers(asked))
+            excess == Excess::Dropped || asked.is_none_or(|asked| client.scope.covers(asked))
         });
         let asked = asked.ok_or(Fault::new(
             "invalid_scope",

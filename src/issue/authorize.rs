@@ -65,7 +65,7 @@ impl Authorizer {
         let client = self.clients.find(id).await;
         let client = client.map_err(AuthorizeError::Failed)?;
         let client = client.filter(|client| client.is_for(issuer));
-        said.request(client, issuer.profile.drops_scopes)
+        said.request(client, issuer.profile.excess)
     }
 
     /// The person with this name, or this address, who proves that it is theirs.

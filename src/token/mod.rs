@@ -31,7 +31,9 @@ pub use digest::{Digest, DigestHasher};
 pub use error::{BadSignature, ClaimError, KeyError};
 pub use key::VerifyingKey;
 pub use keyring::Keyring;
-pub use profile::{Carriers, Ceiling, OnReplay, Profile, RefreshForm, Renewal, Rotation, Subject};
+pub use profile::{
+    Carriers, Ceiling, Excess, OnReplay, Profile, RefreshForm, Renewal, Rotation, Subject,
+};
 pub use scope::{InvalidScope, Scope};
 pub use secret::Secret;
 pub use signing::SigningKey;

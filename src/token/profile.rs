@@ -34,8 +34,8 @@ pub struct Profile {
     pub subject: Subject,
     /// What bounds the scope that a person can give a program.
     pub ceiling: Ceiling,
-    /// Whether a program that asks for more than it may have gets what it may have, and is not refused.
-    pub drops_scopes: bool,
+    /// What becomes of a program that asks for more than it may have.
+    pub excess: Excess,
     /// How a token is renewed.
     pub renewal: Renewal,
     /// Where a token may travel.
@@ -57,7 +57,7 @@ impl Profile {
             access_lifetime: Duration::from_mins(10),
             subject: Subject::Id,
             ceiling: Ceiling::Account,
-            drops_scopes: false,
+            excess: Excess::Refused,
             renewal: Renewal::Rotating(Rotation::standard()),
             carriers: Carriers {
                 bare_authorization: false,
@@ -84,6 +84,15 @@ pub enum Ceiling {
     Account,
     /// Nothing: accounts have no scope of their own.
     Program,
+}
+
+/// What becomes of a program that asks for more than it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// It is refused (RFC 6749 §5.2).
+    Refused,
+    /// It gets what it may have (RFC 6749 §3.3).
+    Dropped,
 }
 
 /// How a token is renewed.

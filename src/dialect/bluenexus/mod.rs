@@ -29,7 +29,8 @@ use crate::issue::{Answer, Ask, IssueError, Registration};
 use crate::net::Body;
 use crate::observe::Refusal;
 use crate::token::{
-    Algorithm, Carriers, Ceiling, OnReplay, Profile, RefreshForm, Renewal, Rotation, Scope, Subject,
+    Algorithm, Carriers, Ceiling, Excess, OnReplay, Profile, RefreshForm, Renewal, Rotation, Scope,
+    Subject,
 };
 
 /// The dialect, for one mount.
@@ -75,7 +76,7 @@ fn profile(settings: &MountSettings) -> Profile {
         access_lifetime: lifetime(&settings.tokens, ACCESS_LIFETIME),
         subject: Subject::Id,
         ceiling: Ceiling::Program,
-        drops_scopes: true,
+        excess: Excess::Dropped,
         renewal: settings.refresh.over(Renewal::Rotating(Rotation {
             idle: REFRESH_LIFETIME,
             absolute: None,

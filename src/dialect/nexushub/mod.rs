@@ -23,7 +23,7 @@ use crate::issue::{Answer, Ask, IssueError};
 use crate::net::Body;
 use crate::observe::Refusal;
 use crate::permit::Allowance;
-use crate::token::{Algorithm, Carriers, Ceiling, Profile, Renewal, Secret, Subject};
+use crate::token::{Algorithm, Carriers, Ceiling, Excess, Profile, Renewal, Secret, Subject};
 
 /// The dialect, for one mount.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) fn build(settings: &MountSettings, _url: &str) -> Arc<dyn Dialect> {
             access_lifetime: lifetime(&settings.tokens, ACCESS_LIFETIME),
             subject: Subject::Name,
             ceiling: Ceiling::Account,
-            drops_scopes: false,
+            excess: Excess::Refused,
             renewal: Renewal::Standing,
             carriers: Carriers {
                 bare_authorization: true,

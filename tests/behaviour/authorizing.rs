@@ -228,7 +228,7 @@ fn guarded(page: &Answer) {
     }
 }
 
-/// T01, T16, M05, P01, P03, S04, S06.
+/// T01, T16, M05, P01, P03, S04, S06; and S24: nobody is sent on with a code before they have signed in.
 #[tokio::test]
 async fn a_person_signs_in_agrees_and_the_program_gets_tokens() {
     let bench = house().await;
@@ -305,7 +305,7 @@ async fn of_many_who_bring_one_code_at_once_one_gets_tokens() {
     }
 }
 
-/// TK-05, P02 to P06, S05: whatever is wrong with the verifier, the code is spent by it.
+/// TK-05, P02, P03, P04, P05, P06, S05: whatever is wrong with the verifier, the code is spent by it.
 #[tokio::test]
 async fn a_wrong_verifier_spends_the_code() {
     let bench = house().await;
@@ -743,7 +743,7 @@ async fn introspection_is_for_clients_that_prove_their_name_and_about_our_tokens
     }
 }
 
-/// V01 to V05, V07.
+/// V01, V02, V03, V04, V05, V07.
 #[tokio::test]
 async fn a_revoked_token_takes_its_session_along_at_once() {
     let bench = house().await;
@@ -819,7 +819,7 @@ async fn without_the_store_nothing_is_acknowledged() {
     bench.lives().await;
 }
 
-/// M01 to M05, P07.
+/// M01, M02, M03, M04, M05, P07; and S03: a program can tell that PKCE will guard its answer.
 #[tokio::test]
 async fn metadata_says_what_is_enforced() {
     let bench = house().await;

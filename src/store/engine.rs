@@ -126,7 +126,7 @@ impl Store {
         }
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ask(question).await,
-            Engine::Postgres(postgres) => postgres.ask(question).await,
+            Engine::Postgres(postgres) => postgres.inquire(question).await,
         }
     }
 

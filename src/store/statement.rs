@@ -51,7 +51,7 @@ const TAKE_TURN: &str = "SELECT pg_advisory_xact_lock($1)";
 const TELL: &str = "SELECT pg_notify($1, '')";
 
 /// A statement and the values it is asked with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Statement {
     sql: &'static str,
     values: Vec<Value>,
@@ -159,6 +159,7 @@ impl Statement {
 }
 
 /// What stands for a `$n`. None is NULL.
+#[derive(Clone)]
 pub(super) enum Value {
     Text(Option<String>),
     Bytes(Option<Vec<u8>>),

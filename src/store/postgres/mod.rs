@@ -78,6 +78,18 @@ impl Postgres {
         self.news.clone()
     }
 
+    /// Asks a question. A kept connection may have died with its server since it was last used: a question, which
+    /// changes nothing, is then asked again, until one is whole.
+    pub(super) async fn inquire(&self, question: Statement) -> Result<Vec<Row>, StoreError> {
+        for _ in 0..self.pool.options().get_max_connections() {
+            match self.ask(question.clone()).await {
+                Err(StoreError::Statement(error)) if is_broken(&error) => {}
+                answer => return answer,
+            }
+        }
+        self.ask(question).await
+    }
+
     /// Asks one statement by itself, which may be a change.
     pub(super) async fn ask(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         self.perform(|pool| async move {
@@ -132,5 +144,14 @@ impl Postgres {
         // On the store's own runtime: a pool belongs to the one that made it.
         let task = self.runtime.spawn(work(self.pool.clone()));
         task.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Whether a connection broke, or its server is about to go (SQLSTATE class 57P).
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
     }
 }

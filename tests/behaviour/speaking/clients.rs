@@ -53,7 +53,7 @@ require = { scope = "write_orders_warframe" }
 "#;
 
 /// NH-W1, NH-W2, NH-W4: `nexushub-client` and `cubic-client` from the registry, unmodified.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_published_clients_log_in_refresh_and_call() {
     let up = Upstream::start().await;
     up.echo();

@@ -154,6 +154,7 @@ mod tests {
         Ok(found.map(|presented| presented.token().to_owned()))
     }
 
+    /// B05
     #[test]
     fn a_bearer_token_is_found_whatever_the_case_of_the_scheme() {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {

@@ -277,7 +277,7 @@ async fn a_client_that_is_not_believed_signs_nobody_in() {
     Tokens::of(&blue.authenticate(&body).await);
 }
 
-/// TK-11
+/// TK-11, Z04
 #[tokio::test]
 async fn tk_11_a_nonce_is_spent_at_its_first_use_whatever_becomes_of_it() {
     let blue = Blue::start().await;

@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tollgate::store::{
-    Account, AccountId, Addition, Session, SessionId, Status, Store, StoreSettings, Turn,
+    Account, AccountId, Addition, Session, SessionId, Store, StoreSettings, Turn,
 };
 use tollgate::token::{Digest, Scope, Secret, Timestamp};
 
@@ -127,21 +127,11 @@ impl Bed {
 }
 
 fn account(number: u32) -> Account {
+    let made = Timestamp::from_seconds(1_700_000_000);
     Account {
-        id: id(number),
-        realm: REALM.to_owned(),
-        name: name(number),
         key: format!("{number:032x}"),
         password: Secret::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"),
-        scope: Scope::empty(),
-        generation: 0,
-        status: Status::Active,
-        created_at: Timestamp::from_seconds(1_700_000_000),
-        email: None,
-        title: None,
-        owner: None,
-        totp: None,
-        must_reset: false,
+        ..Account::new(id(number), REALM, &name(number), made)
     }
 }
 

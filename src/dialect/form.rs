@@ -1,10 +1,14 @@
-//! What kind of body came, and the fields of a form.
+//! What kind of body came, the fields of a form, and what else is encoded like one.
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
+
+use crate::token::Secret;
 
 /// The kinds of body that some endpoint takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +55,21 @@ pub(super) fn pairs(body: &Bytes) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_,
 }
 
 /// One value, decoded as if it stood in a form (RFC 6749 appendix B).
-pub(super) fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> String {
     // Kept from being read as the signs that separate pairs: callers who do not encode at all send them bare.
     let whole = text.replace('&', "%26").replace('=', "%3D");
     let mut pairs = form_urlencoded::parse(whole.as_bytes());
     pairs
         .next()
         .map_or_else(String::new, |(name, _)| name.into_owned())
+}
+
+/// Identifier and secret of `Basic` credentials (RFC 7617), each encoded as in a form (RFC 6749 §2.3.1).
+pub(super) fn basic(credentials: &str) -> Option<(String, Secret)> {
+    let bytes = STANDARD.decode(credentials.trim_matches(' ')).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    Some((decoded(id), Secret::new(decoded(secret))))
 }
 
 #[cfg(test)]

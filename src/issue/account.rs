@@ -44,21 +44,11 @@ impl Accounts {
         if !is_usable_name(name) || !is_usable_password(&password) {
             return Err(IssueError::UnusableName);
         }
+        let id = AccountId::from_bytes(random::bytes()?);
         let account = Account {
-            id: AccountId::from_bytes(random::bytes()?),
-            realm: realm.to_owned(),
-            name: name.to_owned(),
             key: format!("{name}-{}", random::base62(KEY_TAIL)?),
             password: self.hashing.hash(password).await?,
-            scope: Scope::empty(),
-            generation: 0,
-            status: Status::Active,
-            created_at: now,
-            email: None,
-            title: None,
-            owner: None,
-            totp: None,
-            must_reset: false,
+            ..Account::new(id, realm, name, now)
         };
         match self.store.add_account(account.clone()).await? {
             Addition::Added => Ok(account),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::legacy::Hashed;
 use super::{Accounts, IssueError, UnusableHash, audit, random};
-use crate::store::{Account, AccountId, Status, StoreError};
+use crate::store::{Account, AccountId, StoreError};
 use crate::token::{Scope, Secret, Timestamp};
 
 /// Why a file of people is not taken.
@@ -156,21 +156,15 @@ impl Newcomer {
     fn account(self, realm: &str, now: Timestamp) -> Result<Account, Result<BadLine, IssueError>> {
         let scope = Scope::parse(&self.scopes.join(" ")).map_err(|_| Ok(BadLine::Scopes))?;
         let tail = random::base62(super::account::KEY_TAIL).map_err(Err)?;
+        let id = AccountId::from_bytes(random::bytes().map_err(Err)?);
         Ok(Account {
-            id: AccountId::from_bytes(random::bytes().map_err(Err)?),
-            realm: realm.to_owned(),
             key: format!("{}-{tail}", self.name),
-            name: self.name,
             password: self.hash.unwrap_or_else(|| Secret::new("")),
             scope,
-            generation: 0,
-            status: Status::Active,
-            created_at: now,
             email: self.email,
             title: self.title,
-            owner: None,
-            totp: None,
             must_reset: self.must_reset,
+            ..Account::new(id, realm, &self.name, now)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::account::{Accounts, KEY_TAIL, is_usable_name, is_usable_password};
 use super::{IssueError, audit, random};
-use crate::store::{Account, AccountId, Addition, Status};
+use crate::store::{Account, AccountId, Addition};
 use crate::token::{Scope, Secret, Timestamp};
 
 /// An account to be made.
@@ -59,21 +59,15 @@ impl Accounts {
             None => Secret::new(""),
         };
         let email = email.or_else(|| name.contains('@').then(|| name.clone()));
+        let id = AccountId::from_bytes(random::bytes()?);
         let account = Account {
-            id: AccountId::from_bytes(random::bytes()?),
-            realm: realm.to_owned(),
             key: format!("{name}-{}", random::base62(KEY_TAIL)?),
             password,
             scope: newcomer.scope,
-            generation: 0,
-            status: Status::Active,
-            created_at: now,
             email: email.map(|email| email.trim().to_lowercase()),
             title: newcomer.title,
             owner,
-            totp: None,
-            must_reset: false,
-            name,
+            ..Account::new(id, realm, &name, now)
         };
         if self.store().add_account(account.clone()).await? == Addition::NameTaken {
             return Err(IssueError::NameTaken);

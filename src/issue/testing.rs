@@ -16,7 +16,7 @@ use super::{
     Program, Registration, open_keyring, revoke,
 };
 use crate::settings::{ByteSize, FilePath, SecretSource};
-use crate::store::{Account, AccountId, SessionId, Status, Store, StoreSettings};
+use crate::store::{Account, AccountId, SessionId, Store, StoreSettings};
 use crate::token::{Algorithm, Profile, Renewal, Rotation, Scope, Secret, SigningKey, Timestamp};
 
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -95,20 +95,8 @@ impl House {
     pub(super) async fn new() -> Self {
         let house = Self::at(tempfile::tempdir().unwrap()).await;
         let ada = Account {
-            id: AccountId::from_bytes([7; 16]),
-            realm: "oauth".into(),
-            name: "ada".into(),
             key: "ada-key".into(),
-            password: Secret::new(""),
-            scope: Scope::empty(),
-            generation: 0,
-            status: Status::Active,
-            created_at: NOW,
-            email: None,
-            title: None,
-            owner: None,
-            totp: None,
-            must_reset: false,
+            ..Account::new(AccountId::from_bytes([7; 16]), "oauth", "ada", NOW)
         };
         let _added = house.store.add_account(ada).await.unwrap();
         house

@@ -191,8 +191,7 @@ const BROWSER: usize = 22;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Status;
-    use crate::token::{Scope, Secret};
+    use crate::token::Secret;
 
     fn master(byte: u8) -> MasterKey {
         MasterKey::read(&Secret::new(URL_SAFE_NO_PAD.encode([byte; 32]))).unwrap()
@@ -200,20 +199,8 @@ mod tests {
 
     fn account(name: &str) -> Account {
         Account {
-            id: AccountId::from_bytes([7; 16]),
-            realm: "it".into(),
-            name: name.into(),
             key: format!("{name}-key"),
-            password: Secret::new(""),
-            scope: Scope::empty(),
-            generation: 0,
-            status: Status::Active,
-            created_at: NOW,
-            email: None,
-            title: None,
-            owner: None,
-            totp: None,
-            must_reset: false,
+            ..Account::new(AccountId::from_bytes([7; 16]), "it", name, NOW)
         }
     }
 

@@ -133,20 +133,9 @@ pub(crate) fn session_id() -> SessionId {
 pub(crate) fn account(realm: &str, name: &str) -> Account {
     let id = account_id();
     Account {
-        id,
-        realm: realm.to_owned(),
-        name: name.to_owned(),
         key: format!("{name}-{id}"),
         password: Secret::new("$argon2id$.."),
-        scope: Scope::empty(),
-        generation: 0,
-        status: Status::Active,
-        created_at: at(1),
-        email: None,
-        title: None,
-        owner: None,
-        totp: None,
-        must_reset: false,
+        ..Account::new(id, realm, name, at(1))
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -161,17 +159,11 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, Secret)>, Mistake> {
     if !scheme.eq_ignore_ascii_case("Basic") {
         return Ok(None);
     }
-    let decoded = || {
-        let bytes = STANDARD.decode(rest.trim_matches(' ')).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let (id, secret) = text.split_once(':')?;
-        let id = form::decoded(id);
-        let is_name = !id.is_empty() && !id.chars().any(char::is_control);
-        is_name.then(|| (id, Secret::new(form::decoded(secret))))
-    };
+    let named =
+        form::basic(rest).filter(|(id, _)| !id.is_empty() && !id.chars().any(char::is_control));
     let wrong = Mistake::of(
         "invalid_client",
         "the Authorization field holds no Basic credentials",
     );
-    decoded().map(Some).ok_or(wrong)
+    named.map(Some).ok_or(wrong)
 }

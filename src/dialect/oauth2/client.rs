@@ -2,7 +2,7 @@
 //! (RFC 6749 §2.3).
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde::Deserialize;
@@ -100,15 +100,12 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, Secret)>, Mistake> {
     if fields.next().is_some() {
         return Err(Mistake::request("more than one Authorization field"));
     }
-    let decoded = || {
-        let (scheme, rest) = field.to_str().ok()?.split_once(' ')?;
-        let bytes = STANDARD.decode(rest.trim_matches(' ')).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let (id, secret) = text.split_once(':')?;
-        let pair = (form::decoded(id), Secret::new(form::decoded(secret)));
-        scheme.eq_ignore_ascii_case("Basic").then_some(pair)
-    };
-    match decoded() {
+    let decoded = field.to_str().ok().and_then(|text| {
+        let (scheme, rest) = text.split_once(' ')?;
+        let is_basic = scheme.eq_ignore_ascii_case("Basic");
+        is_basic.then(|| form::basic(rest)).flatten()
+    });
+    match decoded {
         Some((id, secret)) if is_identifier(&id) => Ok(Some((id, secret))),
         _ => Err(Mistake::client(
             "the Authorization field holds no Basic credentials",

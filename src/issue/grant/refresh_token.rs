@@ -71,7 +71,7 @@ const TAIL: usize = 64;
 mod tests {
     use super::*;
     use crate::store::AccountId;
-    use crate::token::{Scope, Timestamp};
+    use crate::token::Timestamp;
 
     fn refresh(byte: u8) -> StandingRefresh {
         use base64::Engine;
@@ -80,21 +80,11 @@ mod tests {
     }
 
     fn account(id: u8, generation: u32) -> Account {
+        let id = AccountId::from_bytes([id; 16]);
         Account {
-            id: AccountId::from_bytes([id; 16]),
-            realm: "hub".into(),
-            name: "ada".into(),
             key: "ada-0123456789abcdefghijABCDEFGHIJ01".into(),
-            password: Secret::new(""),
-            scope: Scope::empty(),
             generation,
-            status: Status::Active,
-            created_at: Timestamp::from_seconds(0),
-            email: None,
-            title: None,
-            owner: None,
-            totp: None,
-            must_reset: false,
+            ..Account::new(id, "hub", "ada", Timestamp::from_seconds(0))
         }
     }
 

@@ -16,7 +16,7 @@ use crate::issue::{Answer, Ask, IssueError, Issued, LocalIssuer, Mint, Unproven,
 use crate::store::{
     Account, AccountId, Addition, Ending, OneTime, OneTimeKind, Session, SessionId, Status, Store,
 };
-use crate::token::{Digest, Scope, Secret, Timestamp};
+use crate::token::{Digest, Timestamp};
 
 /// Opens sessions for wallets.
 #[derive(Clone, Copy, Debug)]
@@ -197,23 +197,8 @@ impl Wallets<'_> {
         now: Timestamp,
     ) -> Result<Account, IssueError> {
         let name = address.to_string();
-        let account = Account {
-            id: AccountId::from_bytes(random::bytes()?),
-            realm: realm.to_owned(),
-            name: name.clone(),
-            key: name.clone(),
-            // Nobody logs in with a password.
-            password: Secret::new(""),
-            scope: Scope::empty(),
-            generation: 0,
-            status: Status::Active,
-            created_at: now,
-            email: None,
-            title: None,
-            owner: None,
-            totp: None,
-            must_reset: false,
-        };
+        let id = AccountId::from_bytes(random::bytes()?);
+        let account = Account::new(id, realm, &name, now);
         match self.store.add_account(account.clone()).await? {
             Addition::Added => {
                 audit::account_registered(realm, &name);

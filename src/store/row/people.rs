@@ -37,6 +37,28 @@ pub struct Account {
     pub must_reset: bool,
 }
 
+impl Account {
+    /// An active account that nobody has said anything else of: it logs in with its name, and nobody with a password.
+    pub fn new(id: AccountId, realm: &str, name: &str, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            realm: realm.to_owned(),
+            name: name.to_owned(),
+            key: name.to_owned(),
+            password: Secret::new(""),
+            scope: Scope::empty(),
+            generation: 0,
+            status: Status::Active,
+            created_at,
+            email: None,
+            title: None,
+            owner: None,
+            totp: None,
+            must_reset: false,
+        }
+    }
+}
+
 /// The identity of an account: 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AccountId([u8; 16]);

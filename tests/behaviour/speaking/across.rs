@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tollgate::{issue::NewAccount, token::Secret};
 
-use super::bluenexus::proof_for;
+use super::{bluenexus::proof_for, file};
 use crate::harness::{
     exchange::{Answer, Request, pieces},
     tollgate::{SHOP_SECRET, Tollgate},
@@ -12,24 +12,6 @@ use crate::harness::{
 };
 
 const FILE: &str = r#"
-[server]
-public_url = "https://gw.test"
-worker_threads = 2
-shutdown = { announce = "0s", grace = "10s" }
-
-[listener.public]
-address = "127.0.0.1:0"
-tls = { mode = "files", cert = "gateway.pem", key = { file = "gateway.key" } }
-
-[admin]
-address = "127.0.0.1:0"
-
-[telemetry]
-access_log = { enabled = false }
-
-[upstream.up]
-url = "@up@"
-
 [dialect.oauth]
 speak = "oauth2"
 hosts = ["gw.test"]
@@ -130,7 +112,7 @@ const TONGUES: [Tongue; 5] = [
 impl World {
     async fn start() -> Self {
         let up = Upstream::start().await;
-        let gateway = Tollgate::start(&FILE.replace("@up@", &up.url())).await;
+        let gateway = Tollgate::start(&file(FILE, &up)).await;
         for (mount, name) in [("spaces", "ada@space.test"), ("crew", ACCOUNT)] {
             let account = NewAccount {
                 name: name.to_owned(),

@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tollgate::{issue::NewAccount, token::Secret};
 
+use super::file;
 use crate::harness::{
     exchange::{Answer, Client, Request},
     tollgate::Tollgate,
@@ -15,24 +16,6 @@ use crate::harness::{
 };
 
 const FILE: &str = r#"
-[server]
-public_url = "https://gw.test"
-worker_threads = 2
-shutdown = { announce = "0s", grace = "10s" }
-
-[listener.public]
-address = "127.0.0.1:0"
-tls = { mode = "files", cert = "gateway.pem", key = { file = "gateway.key" } }
-
-[admin]
-address = "127.0.0.1:0"
-
-[telemetry]
-access_log = { enabled = false }
-
-[upstream.up]
-url = "@up@"
-
 [dialect.spaces]
 speak = "nexudus"
 hosts = ["spaces.test"]
@@ -76,7 +59,7 @@ impl Spaces {
 
     async fn with(more: &str) -> Self {
         let up = Upstream::start().await;
-        let file = FILE.replace("@up@", &up.url()).replace("@more@", more);
+        let file = file(FILE, &up).replace("@more@", more);
         let gateway = Tollgate::start(&file).await;
         let spaces = Self { gateway, up };
         spaces.add(ADA, Some("Ada L")).await;

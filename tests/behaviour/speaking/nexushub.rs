@@ -6,6 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
 
+use super::file;
 use crate::harness::{
     exchange::{Answer, Client, Request},
     keys::hs256,
@@ -14,24 +15,6 @@ use crate::harness::{
 };
 
 const FILE: &str = r#"
-[server]
-public_url = "https://gw.test"
-worker_threads = 2
-shutdown = { announce = "0s", grace = "10s" }
-
-[listener.public]
-address = "127.0.0.1:0"
-tls = { mode = "files", cert = "gateway.pem", key = { file = "gateway.key" } }
-
-[admin]
-address = "127.0.0.1:0"
-
-[telemetry]
-access_log = { enabled = false }
-
-[upstream.up]
-url = "@up@"
-
 [dialect.hub]
 speak = "nexushub"
 hosts = ["auth.hub.test"]
@@ -76,7 +59,7 @@ pub(super) struct Ada {
 impl Hub {
     pub(super) async fn start() -> Self {
         let up = Upstream::start().await;
-        let gateway = Tollgate::start(&FILE.replace("@up@", &up.url())).await;
+        let gateway = Tollgate::start(&file(FILE, &up)).await;
         Self { gateway, up }
     }
 

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use sha3::{Digest as _, Keccak256};
 use tollgate::token::Timestamp;
 
+use super::file;
 use crate::harness::{
     authority::authority,
     exchange::{Answer, Client, Request, Wire},
@@ -29,24 +30,6 @@ use crate::harness::{
 };
 
 const FILE: &str = r#"
-[server]
-public_url = "https://gw.test"
-worker_threads = 2
-shutdown = { announce = "0s", grace = "10s" }
-
-[listener.public]
-address = "127.0.0.1:0"
-tls = { mode = "files", cert = "gateway.pem", key = { file = "gateway.key" } }
-
-[admin]
-address = "127.0.0.1:0"
-
-[telemetry]
-access_log = { enabled = false }
-
-[upstream.up]
-url = "@up@"
-
 [dialect.blue]
 speak = "bluenexus"
 hosts = ["auth.blue.test"]
@@ -140,7 +123,7 @@ impl Blue {
 
     async fn with(change: impl Fn(String) -> String) -> Self {
         let up = Upstream::start().await;
-        let file = change(FILE.replace("@up@", &up.url()));
+        let file = change(file(FILE, &up));
         Self {
             gateway: Tollgate::start(&file).await,
             up,

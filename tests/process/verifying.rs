@@ -31,16 +31,16 @@ fn jw_12_every_vector_of_wycheproof_gets_the_verdict_it_must() {
             notes(&output),
             verdicts.join("\n")
         );
-        let all_valid = tests.iter().all(|test| test["result"] == "valid");
+        let all_valid = tests.iter().all(|test| test["accept"] == true);
         assert_eq!(output.status.code(), Some(i32::from(!all_valid)));
         for (test, verdict) in tests.iter().zip(verdicts) {
             judged += 1;
-            if (test["result"] == "valid") != (verdict == "valid") {
+            if test["accept"] != (verdict == "valid") {
                 wrong.push(format!("{} {}: {verdict}", group["source"], test["tcId"]));
             }
         }
     }
-    assert_eq!(judged, 63, "the file is whole");
+    assert_eq!(judged, 412, "the file is whole");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -49,7 +49,7 @@ fn jw_12_junk_in_a_token_is_refused_wherever_it_stands() {
     // 372 and 373 of `json_web_signature` put characters that are no base64url into a good token.
     let vectors: Value =
         serde_json::from_str(include_str!("../fixtures/wycheproof/jws.json")).unwrap();
-    let group = &vectors["groups"][0];
+    let group = &vectors["groups"][1];
     let token = group["tests"][0]["jws"].as_str().unwrap();
     let place = Place::with("");
     let keys = serde_json::json!({ "keys": group["keys"] });

@@ -30,6 +30,7 @@ pub(super) enum KeyCommand {
     /// Let a key sign no more; if it is the one that signs, a new one takes over at once
     Retire {
         /// The key, as `key list` names it
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// The token service: the name of its `[dialect.NAME]`; may be left out if there is only one
         #[arg(long)]

@@ -144,6 +144,12 @@ impl Running {
         }
     }
 
+    /// What it has written to standard error so far.
+    pub(crate) fn overheard(&mut self) -> String {
+        self.log.extend(self.stderr.try_iter());
+        self.log.join("\n")
+    }
+
     /// Where the listener `public` listens.
     pub(crate) fn address(&mut self) -> SocketAddr {
         let line = self.says(&["listening", "\"public\""]);

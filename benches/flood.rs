@@ -19,6 +19,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as Blocking};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,8 +31,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
+use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, LocalSet};
+use tokio_util::sync::CancellationToken;
 
 type Failure = Box<dyn Error>;
 type Line = SendRequest<Full<Bytes>>;
@@ -46,7 +49,7 @@ struct Options {
 
 /// What became of the logins.
 #[derive(Default)]
-struct Flood {
+struct Logins {
     hashed: u64,
     surplus: u64,
     odd: u64,
@@ -56,30 +59,71 @@ struct Flood {
 
 fn main() -> Result<(), Failure> {
     let options = Options::read(std::env::args().skip(1))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    LocalSet::new().block_on(&runtime, run(&options))
+    here(run(&options))?
 }
 
 async fn run(options: &Options) -> Result<(), Failure> {
     let issuer = bed::Issuer::new()?;
-    let upstream = upstream().await?;
+    let upstream = upstream()?;
     let gate = Gate::start(upstream, &issuer.jwks()).await?;
     let token = issuer.token(1)?;
     // Connections, caches and the allocator warm up unseen.
     proxied(&gate, &token, options.rate, Duration::from_secs(1)).await?;
 
     let alone = proxied(&gate, &token, options.rate, options.duration).await?;
-    let flood = Rc::new(RefCell::new(Flood::default()));
-    let mut logins = JoinSet::new();
-    for number in 0..options.logins {
-        let login = login(gate.port, number, options.rude, Rc::clone(&flood));
-        logins.spawn_local(async move { drop(login.await) });
-    }
+    let flood = Flood::begin(options, gate.port);
     let beside = proxied(&gate, &token, options.rate, options.duration).await?;
-    logins.shutdown().await;
-    report(options, (&alone, &beside), &flood.borrow(), gate.memory()?)
+    report(options, (&alone, &beside), &flood.end()?, gate.memory()?)
+}
+
+/// Runs on this thread alone.
+fn here<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(LocalSet::new().block_on(&runtime, work))
+}
+
+/// Logins under way, on a thread of their own. Whoever floods a gate has machines of their own to do it with: here
+/// that thread gives way to the gate and to those who are timed.
+struct Flood {
+    stop: CancellationToken,
+    thread: JoinHandle<Result<Logins, String>>,
+}
+
+impl Flood {
+    fn begin(options: &Options, port: u16) -> Self {
+        let stop = CancellationToken::new();
+        let (crowd, rude, ended) = (options.logins, options.rude, stop.clone());
+        let thread = thread::spawn(move || {
+            set_current_thread_priority(ThreadPriority::Min).map_err(|error| error.to_string())?;
+            let seen = Rc::new(RefCell::new(Logins::default()));
+            let logins = flood(port, (crowd, rude), Rc::clone(&seen));
+            here(ended.run_until_cancelled(logins)).map_err(|error| error.to_string())?;
+            Ok(seen.take())
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) -> Result<Logins, Failure> {
+        self.stop.cancel();
+        let ended = self.thread.join();
+        Ok(ended.map_err(|_| "the flood broke off")??)
+    }
+}
+
+/// A crowd, each of whom comes at a moment of their own within the first second.
+async fn flood(port: u16, (crowd, rude): (usize, bool), seen: Rc<RefCell<Logins>>) {
+    let mut logins = JoinSet::new();
+    for number in 0..crowd {
+        let seen = Rc::clone(&seen);
+        logins.spawn_local(async move { login(port, number, rude, seen).await.is_ok() });
+        tokio::time::sleep(Duration::from_secs(1) / u32::try_from(crowd).unwrap_or(u32::MAX)).await;
+    }
+    while let Some(ended) = logins.join_next().await {
+        // Nobody leaves before the end.
+        seen.borrow_mut().odd += u64::from(ended.is_ok());
+    }
 }
 
 /// Requests at a fixed rate, each charged from the moment it was due.
@@ -121,8 +165,8 @@ async fn login(
     port: u16,
     number: usize,
     rude: bool,
-    flood: Rc<RefCell<Flood>>,
-) -> Result<(), Failure> {
+    seen: Rc<RefCell<Logins>>,
+) -> Result<Infallible, Failure> {
     let mut line = connect(port).await?;
     let body = format!(r#"{{"user_key":"nobody-{number}","user_secret":"wrong"}}"#);
     loop {
@@ -139,13 +183,13 @@ async fn login(
         let wait = head.headers.get(RETRY_AFTER);
         let wait = wait.and_then(|wait| wait.to_str().ok()?.parse::<u64>().ok());
         {
-            let mut flood = flood.borrow_mut();
+            let mut seen = seen.borrow_mut();
             match head.status {
-                StatusCode::FORBIDDEN => flood.hashed += 1,
-                StatusCode::TOO_MANY_REQUESTS => flood.surplus += 1,
-                _ => flood.odd += 1,
+                StatusCode::FORBIDDEN => seen.hashed += 1,
+                StatusCode::TOO_MANY_REQUESTS => seen.surplus += 1,
+                _ => seen.odd += 1,
             }
-            flood.longest_wait = flood.longest_wait.max(wait.unwrap_or_default());
+            seen.longest_wait = seen.longest_wait.max(wait.unwrap_or_default());
         }
         if let Some(wait) = wait.filter(|_| !rude) {
             tokio::time::sleep(Duration::from_secs(wait)).await;
@@ -161,21 +205,26 @@ async fn connect(port: u16) -> Result<Line, Failure> {
     Ok(line)
 }
 
-/// An upstream that answers at once.
-async fn upstream() -> Result<u16, Failure> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+/// An upstream that answers at once, on a thread of its own.
+fn upstream() -> Result<u16, Failure> {
+    let listener = Blocking::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
-    tokio::task::spawn_local(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = service_fn(async |_| {
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"made"))))
-            });
-            let serving = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::task::spawn_local(async move { drop(serving.await) });
-        }
-    });
+    thread::spawn(move || here(serve(listener)).map_err(|error| error.to_string()));
     Ok(port)
+}
+
+async fn serve(listener: Blocking) -> std::io::Result<Infallible> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let service = service_fn(async |_| {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"made"))))
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::task::spawn_local(async move { drop(serving.await) });
+    }
 }
 
 #[expect(
@@ -186,7 +235,7 @@ async fn upstream() -> Result<u16, Failure> {
 fn report(
     options: &Options,
     (alone, beside): (&Histogram<u64>, &Histogram<u64>),
-    flood: &Flood,
+    logins: &Logins,
     memory: u64,
 ) -> Result<(), Failure> {
     let at = |seen: &Histogram<u64>, quantile| seen.value_at_quantile(quantile) as f64 / 1000.0;
@@ -203,13 +252,13 @@ fn report(
     println!(
         "{} logins at a time: {} hashed, {} told to come back in at most {} s; the gate took {} MiB at most",
         options.logins,
-        flood.hashed,
-        flood.surplus,
-        flood.longest_wait,
+        logins.hashed,
+        logins.surplus,
+        logins.longest_wait,
         memory >> 10
     );
     println!("p99 beside the flood is {ratio:.2} times that alone");
-    if flood.odd > 0 || flood.hashed == 0 || flood.longest_wait > 2 {
+    if logins.odd > 0 || logins.hashed == 0 || logins.longest_wait > 2 {
         return Err("the flood was not answered as it should be".into());
     }
     if ratio > 1.5 {

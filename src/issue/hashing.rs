@@ -1,7 +1,7 @@
-//! Passwords are hashed on threads of their own, few of them and at low priority.
+//! Passwords are hashed on threads of their own, few of them and at idle priority.
 //!
 //! A hash takes milliseconds of a core and megabytes of memory on purpose. So that a flood of logins slows only logins:
-//! half the cores may hash, at a lower priority than those that forward requests; a short queue waits; who does not fit
+//! half the cores may hash, and only while nobody on that core has a request to forward; a short queue waits; who does not fit
 //! in is told to come back; who has waited too long, or has gone away, is not hashed for any more.
 //!
 //! An unknown name costs the same as a wrong password: its password is compared with a hash nobody has the password of.
@@ -21,6 +21,11 @@ use argon2::password_hash::{self, PasswordHasher, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+#[cfg(target_os = "linux")]
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::sync::oneshot;
 
 use super::legacy::Hashed;
@@ -220,7 +225,7 @@ type Job = Box<dyn FnOnce(&Argon2<'static>) + Send>;
 
 /// The life of one thread.
 fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>, load: &Load) {
-    lower_priority();
+    give_way();
     loop {
         // Held while waiting: the next thread waits for the lock, which is as good as waiting for a job.
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -236,10 +241,12 @@ fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>, load: &Load) {
     }
 }
 
-/// On Linux a priority belongs to a thread; elsewhere it would slow down the whole process.
-fn lower_priority() {
+/// Whoever forwards requests takes the core at once, instead of waiting for the end of a slice of time.
+fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) =
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE)
+    {
         tracing::warn!(%error, "could not lower the priority of password hashing");
     }
 }
@@ -345,9 +352,10 @@ impl Costs {
     }
 }
 
-/// How much lower than that of the threads that forward requests.
+/// Runs when nobody else on the core wants to (`SCHED_IDLE`). A mere niceness is heeded only where a slice of time ends,
+/// which is milliseconds, and those are felt.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
 
 /// What the costs of our own hashes go by.
 const OURS: &str = "";
@@ -497,10 +505,10 @@ mod tests {
     #[tokio::test]
     async fn hashing_yields_to_those_who_forward_requests() {
         let hashing = Hashing::start(&settings(1)).unwrap();
-        let nice = hashing
-            .queue(|_| Ok(rustix::process::getpriority_process(None)))
+        let policy = hashing
+            .queue(|_| Ok(thread_priority::thread_schedule_policy()))
             .await
             .unwrap();
-        assert!(nice.unwrap() >= NICE);
+        assert_eq!(policy.unwrap(), IDLE);
     }
 }

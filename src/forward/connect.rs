@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 
 use super::error::ConnectError;
 use super::pool::Sender;
-use crate::net::Tasks;
+use crate::net::{Socket, Tasks};
 
 /// Where an upstream is, and how to speak to it.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Endpoint {
         begin(stream, tasks).await
     }
 
-    async fn reach(&self) -> Result<TcpStream, ConnectError> {
+    async fn reach(&self) -> Result<Socket, ConnectError> {
         let resolve = |source| ConnectError::Resolve {
             host: self.host.clone(),
             source,
@@ -58,10 +58,7 @@ impl Endpoint {
             .map_err(resolve)?
         {
             match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true).map_err(reach)?;
-                    return Ok(stream);
-                }
+                Ok(stream) => return Socket::new(stream).map_err(reach),
                 Err(error) => last = error,
             }
         }

@@ -111,9 +111,9 @@ pub(super) fn outgoing(
 
 /// Removes what the upstream must not take from the client.
 fn filter(headers: &mut HeaderMap, sending: &Sending<'_>) {
-    remove_hop_by_hop(headers);
+    remove_nominees(headers);
     remove_where(headers, |name| {
-        is_ours_to_say(name) || sending.reserved.cover(name)
+        is_hop_by_hop(name) || is_ours_to_say(name) || sending.reserved.cover(name)
     });
     if sending.forwarding.token == TokenHandling::Drop {
         headers.remove(AUTHORIZATION);
@@ -132,7 +132,7 @@ fn complete(headers: &mut HeaderMap, sending: &Sending<'_>) -> Result<(), Invali
     headers.insert(X_FORWARDED_PROTO, proto(sending.arrival.origin.scheme));
     headers.insert(
         X_REQUEST_ID,
-        HeaderValue::from_str(sending.arrival.id.text().as_str())?,
+        HeaderValue::from_str(sending.arrival.id.as_str())?,
     );
     set_identity(headers, &sending.forwarding.identity, sending.permit);
     Ok(())
@@ -156,20 +156,25 @@ fn set_identity(headers: &mut HeaderMap, fields: &[IdentityHeader], permit: &Per
 /// Removes the fields that belong to one connection only: those `Connection` names, and those that always do
 /// (RFC 9110 §7.6.1), `Proxy-*` among them.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let nominees = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let nominees: Vec<String> = nominees
-            .flat_map(|list| list.split(','))
-            .map(|name| name.trim().to_ascii_lowercase())
-            .collect();
-        for name in nominees {
-            headers.remove(name);
-        }
-    }
+    remove_nominees(headers);
     remove_where(headers, is_hop_by_hop);
+}
+
+fn remove_nominees(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let nominees = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let nominees: Vec<String> = nominees
+        .flat_map(|list| list.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    for name in nominees {
+        headers.remove(name);
+    }
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {

@@ -1,5 +1,6 @@
 //! One resource server: reaching it, sending it a permitted request, and giving its answer back.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,9 +219,9 @@ impl Upstream {
         .unwrap_or(Err(ConnectError::Timeout))
     }
 
-    async fn exchange<A: Future<Output = Answered>>(
+    async fn exchange(
         &self,
-        (sender, answer): (Sender, A),
+        (sender, answer): (Sender, Answering),
         progress: &Progress,
         sending: &Sending<'_>,
     ) -> Result<Response<Body>, Failed> {
@@ -299,12 +300,12 @@ enum Failed {
 /// What came of a request on one connection: an answer, or the request again if no byte of it had left.
 type Answered = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
+/// Boxed, as it has room for a whole request, and everything that waits for it would move that about.
+type Answering = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
 /// Hands a request to a connection, which begins to write it.
-fn ask(
-    mut sender: Sender,
-    request: Request<Body>,
-) -> (Sender, impl Future<Output = Answered> + use<>) {
-    let answer = sender.try_send_request(request);
+fn ask(mut sender: Sender, request: Request<Body>) -> (Sender, Answering) {
+    let answer = Box::pin(sender.try_send_request(request));
     (sender, answer)
 }
 

@@ -164,11 +164,10 @@ impl Bridge {
             .await?;
         match &passage.route.destination {
             Destination::Mount(mount) => {
-                let id = arrival.id.text();
                 let asker = Asker {
                     peer_ip: arrival.origin.client,
                     now: arrival.now,
-                    request_id: id.as_str(),
+                    request_id: arrival.id.as_str(),
                     identity: passage.permit.identity(),
                 };
                 let mut request = request.map(|body| {

@@ -20,23 +20,23 @@ use crate::route::Destination;
 
 impl Gate {
     /// Answers a request. Never fails: whatever goes wrong is an answer too.
-    pub fn handle<'a>(
-        self: &'a Arc<Self>,
+    pub fn handle(
+        self: Arc<Self>,
         request: Request<Incoming>,
-        caller: &'a Arc<Caller>,
-    ) -> impl Future<Output = Response<Recorded>> + Send + 'a {
-        let mut record = self.open(&request, caller);
+        caller: Arc<Caller>,
+    ) -> impl Future<Output = Response<Recorded>> + Send {
+        let mut record = self.open(&request, &caller);
         // The HTTP library leaves this where a field asks for another protocol, which is rare, and nowhere else.
         let elsewhere =
             request.extensions().get::<OnUpgrade>().is_some() && asks_for_websocket(&request);
         let unread = !request.body().is_end_stream();
         async move {
             if elsewhere {
-                return Box::pin(self.switch(request, caller, record)).await;
+                return Box::pin(self.switch(request, &caller, record)).await;
             }
-            let admitted = self.admit(&request, caller, &mut record).await;
+            let admitted = self.admit(&request, &caller, &mut record).await;
             let outcome = match &admitted {
-                Ok(admitted) => self.carry(request, admitted, caller, &mut record).await,
+                Ok(admitted) => self.carry(request, admitted, &caller, &mut record).await,
                 Err(refusal) => Err(refusal.clone()),
             };
             let response = match outcome {
@@ -64,33 +64,29 @@ impl Gate {
     /// Carries an admitted request to where its route leads.
     pub(super) async fn carry(
         &self,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         (arrival, passage): &(Arrival, Passage),
         caller: &Caller,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         match &passage.route.destination {
             Destination::Mount(mount) => {
-                let id = arrival.id.text();
                 let asker = Asker {
                     peer_ip: arrival.origin.client,
                     now: arrival.now,
-                    request_id: id.as_str(),
+                    request_id: arrival.id.as_str(),
                     identity: passage.permit.identity(),
                 };
-                *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
                 // Boxed, so that a request to an upstream does not carry the weight of one to a mount.
-                Ok(Box::pin(mount.serve(request, &asker)).await)
+                Ok(Box::pin(mount.serve(canonical(request, arrival), &asker)).await)
             }
             Destination::Pages(pages) => {
-                let id = arrival.id.text();
                 let visitor = Visitor {
                     peer_ip: arrival.origin.client,
                     now: arrival.now,
-                    request_id: id.as_str(),
+                    request_id: arrival.id.as_str(),
                 };
-                *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
-                Ok(Box::pin(pages.serve(request, &visitor)).await)
+                Ok(Box::pin(pages.serve(canonical(request, arrival), &visitor)).await)
             }
             Destination::Upstream(upstream, forwarding) => {
                 fits(request.body().size_hint().lower(), forwarding)?;
@@ -131,7 +127,7 @@ impl Gate {
         record: &mut Record,
     ) -> Response<Body> {
         let mut response = self.phrase(refusal, record, None);
-        let id = record.request.id.text();
+        let id = record.request.id;
         if let Ok(id) = HeaderValue::from_str(id.as_str()) {
             response
                 .headers_mut()
@@ -155,7 +151,7 @@ impl Gate {
         otherwise: Option<&dyn Dialect>,
     ) -> Response<Body> {
         record.trail.refuse(refusal);
-        let id = record.request.id.text();
+        let id = record.request.id;
         let path = record.request.path.as_ref().map_or("", PathAndQuery::path);
         let place = Place {
             path,
@@ -237,6 +233,12 @@ pub(super) fn arrive<B>(
         method: request.method().clone(),
         target,
     })
+}
+
+/// A request with the target that was judged.
+fn canonical(mut request: Request<Incoming>, arrival: &Arrival) -> Request<Incoming> {
+    *request.uri_mut() = Uri::from(arrival.target.path_and_query().clone());
+    request
 }
 
 /// A transfer coding other than one exact `chunked` is refused, and any at all in HTTP/1.0: two programs could find the

@@ -24,7 +24,7 @@ use super::stream::Streams;
 use super::tls::Secured;
 use super::watch::{Alarm, Limits, Phase, Watch};
 use super::worker::Bench;
-use crate::net::{Peer, Scheme, Tasks};
+use crate::net::{Peer, Scheme, Socket, Tasks};
 
 /// Serves one connection.
 pub(super) async fn run<H, C, F, B>(accepted: Accepted, bench: Bench, serve: H)
@@ -81,8 +81,7 @@ struct Opened {
 
 async fn open(stream: std::net::TcpStream, listener: &Listener) -> Option<Opened> {
     // Both fail only for a socket that is already dead.
-    let stream = TcpStream::from_std(stream).ok()?;
-    stream.set_nodelay(true).ok()?;
+    let stream = Socket::new(TcpStream::from_std(stream).ok()?).ok()?;
     let Some(tls) = &listener.tls else {
         return Some(Opened {
             stream: Stream::Plain(stream),

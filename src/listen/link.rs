@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::watch::Watch;
 use super::worker::Seat;
+use crate::net::Socket;
 
 /// One peer's stream of bytes.
 ///
@@ -34,8 +35,8 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 /// How much a peer may still send after our last answer.
@@ -169,8 +170,8 @@ impl Stream {
 
     fn socket(&self) -> &TcpStream {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(socket) => socket.stream(),
+            Self::Tls(stream) => stream.get_ref().0.stream(),
         }
     }
 }

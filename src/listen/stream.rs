@@ -3,13 +3,14 @@
 //! A peer of HTTP/2 can withhold a single stream's flow-control window and keep all else moving, pings included. What
 //! is stuck then is no write but one stream, together with the upstream connection behind it.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Executor;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::exchange::Offer;
@@ -54,36 +55,49 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let offer = self.newest().take().unwrap_or_default();
-        let patience = self.0.write_idle;
-        self.0.tasks.spawn(run(stream, offer, patience));
+        self.0.tasks.spawn(Run {
+            stream,
+            offer: self.newest().take().unwrap_or_default(),
+            patience: self.0.write_idle,
+            waiting: None,
+        });
     }
 }
 
-/// Runs a stream until it ends, or its peer has left one offer open for too long. Dropping it then resets it.
-async fn run(stream: impl Future<Output = ()>, offer: Arc<Offer>, patience: Duration) {
-    let mut stream = pin!(stream);
-    let mut waiting: Option<(u64, Pin<Box<Sleep>>)> = None;
-    poll_fn(|context| {
-        if stream.as_mut().poll(context).is_ready() {
+pin_project! {
+    /// Runs a stream until it ends, or its peer has left one offer open for too long. Dropping it then resets it.
+    ///
+    /// Written out, as an `async fn` would keep its arguments twice, and every stream is moved into a task.
+    struct Run<F> {
+        #[pin]
+        stream: F,
+        offer: Arc<Offer>,
+        patience: Duration,
+        waiting: Option<(u64, Pin<Box<Sleep>>)>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Run<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.stream.poll(context).is_ready() {
             return Poll::Ready(());
         }
-        let Some(number) = offer.open() else {
-            waiting = None;
+        let Some(number) = this.offer.open() else {
+            *this.waiting = None;
             return Poll::Pending;
         };
-        if waiting
-            .as_ref()
-            .is_none_or(|(waited_for, _)| *waited_for != number)
-        {
-            waiting = Some((number, Box::pin(sleep_until(Instant::now() + patience))));
-        }
-        match &mut waiting {
-            Some((_, timer)) => timer.as_mut().poll(context),
-            None => Poll::Pending,
-        }
-    })
-    .await;
+        let timer = match this.waiting {
+            Some((waited_for, timer)) if *waited_for == number => timer,
+            waiting => {
+                let end = Instant::now() + *this.patience;
+                &mut waiting.insert((number, Box::pin(sleep_until(end)))).1
+            }
+        };
+        timer.as_mut().poll(context)
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +110,12 @@ mod tests {
     async fn a_stream_whose_peer_takes_nothing_is_ended() {
         let offer = Arc::new(Offer::default());
         offer.make();
-        run(pending(), Arc::clone(&offer), Duration::from_millis(1)).await;
+        let run = Run {
+            stream: pending(),
+            offer: Arc::clone(&offer),
+            patience: Duration::from_millis(1),
+            waiting: None,
+        };
+        run.await;
     }
 }

@@ -10,7 +10,6 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -19,6 +18,7 @@ use super::certificate::{Certificate, Source};
 use super::settings::Protocol;
 use super::tally::{Handshake, Tally};
 use super::{DevAuthority, ListenError, ListenerSettings};
+use crate::net::Socket;
 use crate::settings::{FilePath, SecretSource};
 use crate::token::Timestamp;
 
@@ -61,7 +61,7 @@ pub(super) struct Tls {
 
 /// A secured connection.
 pub(super) struct Secured {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: TlsStream<Socket>,
     pub(super) protocol: Protocol,
     pub(super) server_name: Option<Arc<str>>,
 }
@@ -122,7 +122,7 @@ impl Tls {
     }
 
     /// Shakes hands. Whoever fails, or takes too long, is dropped and counted.
-    pub(super) async fn handshake(&self, stream: TcpStream, tally: &Tally) -> Option<Secured> {
+    pub(super) async fn handshake(&self, stream: Socket, tally: &Tally) -> Option<Secured> {
         let outcome = timeout(self.patience, self.acceptor.accept(stream)).await;
         let stream = match outcome {
             Ok(Ok(stream)) => stream,

@@ -7,7 +7,7 @@
 //! Promises: a target exists only in canonical form; a body that breaks off never looks complete; every wait on a peer
 //! has a deadline. This folder knows no route, token or dialect.
 //!
-//! Reading order: `target`, `host`, `arrival`, `neighbourhood`, `body`, `tasks`, `outbound`, `pem`.
+//! Reading order: `target`, `host`, `arrival`, `neighbourhood`, `body`, `tasks`, `socket`, `outbound`, `pem`.
 
 mod arrival;
 mod body;
@@ -15,6 +15,7 @@ mod host;
 mod neighbourhood;
 mod outbound;
 pub mod pem;
+mod socket;
 mod target;
 mod tasks;
 mod trust;
@@ -24,6 +25,7 @@ pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
 pub use neighbourhood::neighbourhood;
 pub use outbound::{Address, Outbound, OutboundError};
+pub use socket::Socket;
 pub use target::{Segments, Target, TargetError};
 pub use tasks::{Held, Tasks};
 pub use trust::{TrustError, client_config};

@@ -1,8 +1,11 @@
 //! Every task of the program starts here, so that draining can wait for it.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -27,10 +30,7 @@ impl Tasks {
     ///
     /// A panic in it ends that task alone. What it said is printed by the panic hook; here it is counted as news.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = async move {
-            let _news = PanicNews;
-            task.await;
-        };
+        let task = Watched { task };
         #[expect(clippy::disallowed_methods, reason = "the one place where tasks start")]
         drop(tokio::spawn(self.tracker.track_future(task)));
     }
@@ -67,7 +67,24 @@ impl Tasks {
     }
 }
 
-/// Dropped with its task; if that happens because the task panics, says so.
+pin_project! {
+    /// A task whose panic is told of. Written out, as an `async` block would keep the task twice.
+    struct Watched<F> {
+        #[pin]
+        task: F,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Watched<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let _news = PanicNews;
+        self.project().task.poll(context)
+    }
+}
+
+/// Dropped when a task pauses; if that is because it panics, says so.
 struct PanicNews;
 
 impl Drop for PanicNews {

@@ -26,6 +26,8 @@ struct Shelves {
 
 /// How much one worker gathers before it hands it over, in bytes.
 const FULL: usize = 64 * 1024;
+/// Room for the line that makes it full.
+const ROOM: usize = 4 * 1024;
 /// How many full buffers may wait for the writer.
 const WAITING: usize = 64;
 const PERIOD: Duration = Duration::from_millis(100);
@@ -87,7 +89,9 @@ impl Journal {
     fn hand_over(&self, buffer: &mut Vec<u8>) -> bool {
         let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(outbox) = &*outbox else { return false };
-        match outbox.try_send(std::mem::take(buffer)) {
+        // As large as it will get, as growing to that would copy every line.
+        let empty = Vec::with_capacity(FULL + ROOM);
+        match outbox.try_send(std::mem::replace(buffer, empty)) {
             Ok(()) => true,
             Err(TrySendError::Full(full) | TrySendError::Disconnected(full)) => {
                 *buffer = full;

@@ -25,7 +25,8 @@ pub struct TelemetrySettings {
 pub struct LogSettings {
     /// The form of a line.
     pub format: Format,
-    /// How much is logged: a level, or levels by module, as in `info,tollgate::verify=debug`.
+    /// How much is logged: a level, or levels by module, as in `info,tollgate::verify=debug`. `debug` is the most there
+    /// is: what libraries trace beyond that shows header fields, and tokens with them.
     pub level: String,
 }
 

@@ -22,4 +22,4 @@ pub use logging::{AccessLogSettings, LogSettings, TelemetrySettings, start};
 pub use metrics::{Metrics, Series};
 pub use record::{Described, Format, Observer, Record, Trail, UpstreamPart};
 pub use refusal::{Fault, Refusal};
-pub use request_id::{RequestId, RequestIdText, RequestIds};
+pub use request_id::{RequestId, RequestIds};

@@ -15,6 +15,12 @@ use super::visible::visible;
 use super::{Journal, Metrics, Refusal, RequestId, Series};
 use crate::token::{Digest, Timestamp};
 
+/// What stands before the value of a field.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
 /// Where records go when they close.
 #[derive(Debug)]
 pub struct Observer {
@@ -158,39 +164,41 @@ impl Record {
     fn write_json(&self, line: &mut Vec<u8>, micros: u64) {
         let mut fields = Fields::begin(line, self.now);
         let request = &self.request;
-        fields.text("request_id", request.id.text().as_str());
-        fields.text("listener", &request.listener);
-        fields.plain("client_ip", request.client);
-        fields.text("proto", version(request.version));
-        fields.bare("tls", if request.tls { "true" } else { "false" });
-        fields.text("method", request.method.as_str());
-        fields.maybe("host", request.host.as_deref());
-        fields.maybe("path", request.path.as_ref().map(PathAndQuery::path));
-        fields.maybe("route", self.trail.route.as_deref());
-        fields.bare("status", self.status.as_str());
-        fields.text("reason", self.trail.reason());
-        fields.maybe("issuer", self.trail.issuer.as_deref());
-        fields.maybe("client_id", self.trail.client_id.as_deref());
-        fields.maybe("sub", self.trail.subject.as_deref());
+        fields.word(key!("request_id"), request.id.as_str());
+        fields.text(key!("listener"), &request.listener);
+        fields.address(key!("client_ip"), request.client);
+        fields.word(key!("proto"), version(request.version));
+        fields.bare(key!("tls"), if request.tls { "true" } else { "false" });
+        fields.word(key!("method"), request.method.as_str());
+        fields.maybe(key!("host"), request.host.as_deref());
+        fields.maybe(key!("path"), request.path.as_ref().map(PathAndQuery::path));
+        fields.maybe(key!("route"), self.trail.route.as_deref());
+        fields.bare(key!("status"), self.status.as_str());
+        fields.word(key!("reason"), self.trail.reason());
+        fields.maybe(key!("issuer"), self.trail.issuer.as_deref());
+        fields.maybe(key!("client_id"), self.trail.client_id.as_deref());
+        fields.maybe(key!("sub"), self.trail.subject.as_deref());
         if let Some(token) = &self.trail.token {
-            fields.plain("token_fp", token.fingerprint());
+            fields.plain(key!("token_fp"), token.fingerprint());
         }
-        fields.maybe("cache", self.trail.source);
+        if let Some(source) = self.trail.source {
+            fields.word(key!("cache"), source);
+        }
         if let Some(upstream) = &self.upstream {
-            fields.text("upstream", &upstream.name);
+            fields.text(key!("upstream"), &upstream.name);
             if let Some(status) = upstream.status {
-                fields.bare("upstream_status", status.as_str());
+                fields.bare(key!("upstream_status"), status.as_str());
             }
-            fields.number("attempts", upstream.attempts.into());
-            fields.number("upstream_us", upstream.micros);
+            fields.number(key!("attempts"), upstream.attempts.into());
+            fields.number(key!("upstream_us"), upstream.micros);
         }
-        fields.number("bytes_out", self.bytes_out);
-        fields.number("duration_us", micros);
+        fields.number(key!("bytes_out"), self.bytes_out);
+        fields.number(key!("duration_us"), micros);
         let agent = request
             .user_agent
             .as_ref()
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        fields.maybe("user_agent", agent.as_deref());
+        fields.maybe(key!("user_agent"), agent.as_deref());
         fields.end();
     }
 
@@ -239,14 +247,14 @@ impl<'a> Fields<'a> {
         Self(line)
     }
 
-    fn text(&mut self, name: &'static str, value: &str) {
-        self.name(name);
-        if value.bytes().all(is_itself) {
-            self.0.push(b'"');
-            self.0.extend_from_slice(value.as_bytes());
-            self.0.push(b'"');
-            return;
+    /// Text of whoever wrote it.
+    fn text(&mut self, key: &'static str, value: &str) {
+        // No early end, so that many bytes are looked at together.
+        let is_plain = value.bytes().fold(true, |all, byte| all & is_itself(byte));
+        if is_plain {
+            return self.word(key, value);
         }
+        self.0.extend_from_slice(key.as_bytes());
         // serde_json escapes quotes and most control characters.
         match serde_json::to_vec(value) {
             Ok(json) => self.0.extend_from_slice(&visible(&json)),
@@ -254,34 +262,52 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn maybe(&mut self, name: &'static str, value: Option<&str>) {
+    fn maybe(&mut self, key: &'static str, value: Option<&str>) {
         if let Some(value) = value {
-            self.text(name, value);
+            self.text(key, value);
         }
     }
 
-    /// An address or a fingerprint: text that needs no escaping.
-    fn plain(&mut self, name: &'static str, value: impl fmt::Display) {
-        self.name(name);
+    /// Text in which every byte stands for itself.
+    fn word(&mut self, key: &'static str, value: &str) {
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.push(b'"');
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+    }
+
+    /// An address; those of four bytes without the machinery of formatting.
+    fn address(&mut self, key: &'static str, address: IpAddr) {
+        let IpAddr::V4(address) = address else {
+            return self.plain(key, address);
+        };
+        self.0.extend_from_slice(key.as_bytes());
+        let mut before = b'"';
+        for byte in address.octets() {
+            self.0.push(before);
+            let mut buffer = itoa::Buffer::new();
+            self.0.extend_from_slice(buffer.format(byte).as_bytes());
+            before = b'.';
+        }
+        self.0.push(b'"');
+    }
+
+    /// What is displayed in bytes that stand for themselves.
+    fn plain(&mut self, key: &'static str, value: impl fmt::Display) {
+        self.0.extend_from_slice(key.as_bytes());
         self.0.push(b'"');
         self.write(value);
         self.0.push(b'"');
     }
 
     /// A number or a truth value, as it is written.
-    fn bare(&mut self, name: &'static str, value: &str) {
-        self.name(name);
+    fn bare(&mut self, key: &'static str, value: &str) {
+        self.0.extend_from_slice(key.as_bytes());
         self.0.extend_from_slice(value.as_bytes());
     }
 
-    fn number(&mut self, name: &'static str, value: u64) {
-        self.bare(name, itoa::Buffer::new().format(value));
-    }
-
-    fn name(&mut self, name: &'static str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
+    fn number(&mut self, key: &'static str, value: u64) {
+        self.bare(key, itoa::Buffer::new().format(value));
     }
 
     fn write(&mut self, value: impl fmt::Display) {

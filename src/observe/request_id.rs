@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::token::Timestamp;
 
-/// The name of a request: time-ordered and unique, in the form of a UUID of version 7 (RFC 9562 §5.7).
+/// The name of a request: time-ordered and unique, in the form of a UUID of version 7 (RFC 9562 §5.7). Kept as the text it
+/// is read as, in logs, answers and upstream requests alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId(u128);
+pub struct RequestId([u8; 36]);
 
 /// Names requests: the time, a number drawn at start, and a counter.
 #[derive(Debug)]
@@ -31,32 +32,23 @@ impl RequestIds {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
         let high = u128::from(count >> 12 & 0xfff);
         let low = u128::from(self.origin ^ count.rotate_right(12)) & 0x3fff_ffff_ffff_ffff;
-        RequestId(millis << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+        RequestId::of(millis << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
     }
 }
 
 impl RequestId {
-    /// The text form, without allocating.
-    pub fn text(self) -> RequestIdText {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    fn of(number: u128) -> Self {
+        let nibbles = number.to_be_bytes().into_iter();
+        let nibbles = nibbles.flat_map(|byte| [byte >> 4, byte & 0xf]);
         let mut text = [b'-'; 36];
-        let mut nibble = 32;
-        for (place, byte) in text.iter_mut().enumerate() {
-            if !matches!(place, 8 | 13 | 18 | 23) {
-                nibble -= 1;
-                let digit = (self.0 >> (nibble * 4)) & 0xf;
-                *byte = DIGITS.get(digit as usize).copied().unwrap_or(b'0');
-            }
+        let places = text.iter_mut().enumerate();
+        let places = places.filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
+        for ((_, place), nibble) in places.zip(nibbles) {
+            *place = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
         }
-        RequestIdText(text)
+        Self(text)
     }
-}
 
-/// The text form of a request's name.
-#[derive(Clone, Copy)]
-pub struct RequestIdText([u8; 36]);
-
-impl RequestIdText {
     /// The text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -65,7 +57,7 @@ impl RequestIdText {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text().as_str())
+        f.write_str(self.as_str())
     }
 }
 

@@ -74,9 +74,8 @@ impl Server {
             let caller = Caller::new(peer, idle.duration(), proxies);
             let (gate, caller) = (Arc::clone(&gate), Arc::new(caller));
             move |request| {
-                let (gate, caller) = (Arc::clone(&gate), Arc::clone(&caller));
                 // Boxed once, as what lies between here and the socket would move it several times.
-                Box::pin(async move { gate.handle(request, &caller).await })
+                Box::pin(Arc::clone(&gate).handle(request, Arc::clone(&caller)))
             }
         })?;
         let admin = state.serve(&config.admin, &observer, listening.tallies())?;

@@ -131,6 +131,9 @@ pub enum StoreError {
     /// A statement failed.
     #[error("ask the store")]
     Statement(#[source] sqlx::Error),
+    /// The server has not answered in time. What was to be changed may or may not have been.
+    #[error("wait any longer for an answer of the store")]
+    Silent,
     /// A row holds what nobody here wrote.
     #[error("understand {column} of a row of {table}")]
     Row {

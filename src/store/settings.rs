@@ -50,7 +50,7 @@ pub struct PoolSettings {
     /// How many there may be; one more does nothing but listen.
     #[schemars(range(min = 1))]
     pub max: u32,
-    /// How long a free one is waited for.
+    /// How long a free one is waited for, or a new one when there is room for it.
     pub acquire_timeout: Lifetime,
     /// How long a statement may take.
     pub statement_timeout: Lifetime,
@@ -60,7 +60,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             max: 16,
-            acquire_timeout: Lifetime::seconds(2),
+            acquire_timeout: Lifetime::seconds(1),
             statement_timeout: Lifetime::seconds(5),
         }
     }

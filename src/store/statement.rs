@@ -3,6 +3,9 @@
 //! A statement is written once, in SQL that both engines read, with values of the three kinds that all tables are made
 //! of: text, bytes and whole numbers.
 
+use std::future::Future;
+use std::time::Duration;
+
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
@@ -16,7 +19,14 @@ use crate::token::{Digest, Scope, Timestamp};
 #[derive(Debug)]
 pub(super) enum Connection<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    Postgres(Line<'c>),
+}
+
+/// A connection over a network, and for how long an answer is waited for there.
+#[derive(Debug)]
+pub(super) struct Line<'c> {
+    pub(super) connection: &'c mut PgConnection,
+    pub(super) patience: Duration,
 }
 
 impl Connection<'_> {
@@ -80,37 +90,35 @@ impl Statement {
     /// Makes a change, and says how many rows it touched.
     pub(super) async fn execute(self, connection: &mut Connection<'_>) -> Result<u64, StoreError> {
         self.check()?;
-        let touched = match connection {
-            Connection::Sqlite(sqlite) => self
-                .for_sqlite()
-                .execute(&mut **sqlite)
-                .await
-                .map(|done| done.rows_affected()),
-            Connection::Postgres(postgres) => self
-                .for_postgres()
-                .execute(&mut **postgres)
-                .await
-                .map(|done| done.rows_affected()),
-        };
-        touched.map_err(StoreError::Statement)
+        match connection {
+            Connection::Sqlite(sqlite) => {
+                let done = self.for_sqlite().execute(&mut **sqlite).await;
+                done.map(|done| done.rows_affected())
+                    .map_err(StoreError::Statement)
+            }
+            Connection::Postgres(line) => {
+                let asked = self.for_postgres().execute(&mut *line.connection);
+                let done = heard(line.patience, asked).await;
+                done.map(|done| done.rows_affected())
+            }
+        }
     }
 
     /// All rows.
     pub(super) async fn all(self, connection: &mut Connection<'_>) -> Result<Vec<Row>, StoreError> {
         self.check()?;
-        let rows: Result<Vec<Row>, sqlx::Error> = match connection {
-            Connection::Sqlite(sqlite) => self
-                .for_sqlite()
-                .fetch_all(&mut **sqlite)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            Connection::Postgres(postgres) => self
-                .for_postgres()
-                .fetch_all(&mut **postgres)
-                .await
-                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
-        };
-        rows.map_err(StoreError::Statement)
+        match connection {
+            Connection::Sqlite(sqlite) => {
+                let rows = self.for_sqlite().fetch_all(&mut **sqlite).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                    .map_err(StoreError::Statement)
+            }
+            Connection::Postgres(line) => {
+                let asked = self.for_postgres().fetch_all(&mut *line.connection);
+                let rows = heard(line.patience, asked).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
     }
 
     /// The row, if there is one.
@@ -155,6 +163,17 @@ impl Statement {
                 Value::Bytes(bytes) => question.bind(bytes),
                 Value::Number(number) => question.bind(number),
             })
+    }
+}
+
+/// What the server says, if it says anything in time.
+pub(super) async fn heard<T>(
+    patience: Duration,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(answer) => answer.map_err(StoreError::Statement),
+        Err(_) => Err(StoreError::Silent),
     }
 }
 

@@ -3,10 +3,12 @@
 //! Every commit is synchronous, whatever the server's default. A change of one statement is one round trip; what is
 //! several statements is a transaction. All races are decided by single rows, so the default isolation is enough; where
 //! an order matters (verdicts, exclusive sessions) an advisory lock makes it. All connections live on one thread with
-//! its own runtime, which ends when the last [`Postgres`] is dropped or closed.
+//! its own runtime, which ends when the last [`Postgres`] is dropped or closed. A server or a network that keeps silent is
+//! given up: nothing here waits without a limit.
 //!
-//! Reading order: `open`, `schema`, `listen`.
+//! Reading order: `open`, `schema`, `lend`, `listen`.
 
+mod lend;
 mod listen;
 mod open;
 mod schema;
@@ -15,12 +17,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::lend::Lender;
 use super::fields::Row;
 use super::schema::Standing;
 use super::statement::{Connection, Statement};
@@ -30,8 +31,7 @@ use super::{Migrate, PoolSettings, StoreError};
 #[derive(Clone, Debug)]
 pub(super) struct Postgres {
     place: Arc<str>,
-    runtime: Handle,
-    pool: PgPool,
+    lender: Lender,
     news: watch::Receiver<u64>,
     stop: CancellationToken,
     stopped: CancellationToken,
@@ -64,12 +64,12 @@ impl Postgres {
 
     /// Prepares every statement, so that a schema that does not fit is found.
     pub(super) async fn integrity(&self) -> Result<(), StoreError> {
-        self.perform(|pool| async move { schema::inspect(&pool).await })
+        self.perform(|lender| async move { schema::inspect(&lender.pool).await })
             .await
     }
 
     pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
-        self.perform(|pool| async move { schema::standing(&pool).await })
+        self.perform(|lender| async move { schema::standing(&lender.pool).await })
             .await
     }
 
@@ -81,7 +81,7 @@ impl Postgres {
     /// Asks a question. A kept connection may have died with its server since it was last used: a question, which
     /// changes nothing, is then asked again, until one is whole.
     pub(super) async fn inquire(&self, question: Statement) -> Result<Vec<Row>, StoreError> {
-        for _ in 0..self.pool.options().get_max_connections() {
+        for _ in 0..self.lender.most() {
             match self.ask(question.clone()).await {
                 Err(StoreError::Statement(error)) if is_broken(&error) => {}
                 answer => return answer,
@@ -92,21 +92,15 @@ impl Postgres {
 
     /// Asks one statement by itself, which may be a change.
     pub(super) async fn ask(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
-        self.perform(|pool| async move {
-            let mut connection = pool.acquire().await.map_err(StoreError::from_pool)?;
-            let connection = &mut Connection::Postgres(&mut connection);
-            statement.all(connection).await
-        })
-        .await
+        self.perform(|lender| async move { statement.all(&mut lender.lend().await?.line()).await })
+            .await
     }
 
     /// Makes a change of one statement, and says how many rows it touched.
     pub(super) async fn alter(&self, statement: Statement) -> Result<u64, StoreError> {
-        self.perform(|pool| async move {
-            let mut connection = pool.acquire().await.map_err(StoreError::from_pool)?;
-            let connection = &mut Connection::Postgres(&mut connection);
-            statement.execute(connection).await
-        })
+        self.perform(
+            |lender| async move { statement.execute(&mut lender.lend().await?.line()).await },
+        )
         .await
     }
 
@@ -117,17 +111,14 @@ impl Postgres {
         F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        self.perform(|pool| async move {
-            let mut transaction = pool.begin().await.map_err(StoreError::from_pool)?;
-            match change(Connection::Postgres(&mut transaction)).await {
-                Ok(value) => {
-                    let failed = |error| StoreError::Commit(Arc::new(error));
-                    transaction.commit().await.map_err(failed)?;
-                    Ok(value)
-                }
+        self.perform(|lender| async move {
+            let mut lent = lender.lend().await?;
+            let mut begun = lent.begin().await?;
+            match change(begun.line()).await {
+                Ok(value) => begun.commit().await.map(|()| value),
+                Err(StoreError::Silent) => Err(StoreError::Silent),
                 Err(error) => {
-                    // If that fails the connection is lost, and the server undoes it by itself.
-                    let _ = transaction.rollback().await;
+                    begun.roll_back().await;
                     Err(error)
                 }
             }
@@ -137,12 +128,12 @@ impl Postgres {
 
     async fn perform<T, F, W>(&self, work: F) -> Result<T, StoreError>
     where
-        F: FnOnce(PgPool) -> W,
+        F: FnOnce(Lender) -> W,
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
         // On the store's own runtime: a pool belongs to the one that made it.
-        let task = self.runtime.spawn(work(self.pool.clone()));
+        let task = self.lender.runtime.spawn(work(self.lender.clone()));
         task.await.map_err(|_| StoreError::Closed)?
     }
 }

@@ -111,6 +111,7 @@ impl Follower {
                 () = &mut draining => return,
                 _ = ticks.tick() => {}
                 () = told(&mut news) => {}
+                () = pass(self.left(heard)) => {}
             }
             heard = self.listen(heard).await;
         }
@@ -119,23 +120,38 @@ impl Follower {
     /// Reads what is new, and returns when the store was last heard.
     async fn listen(&self, heard: Timestamp) -> Timestamp {
         let now = self.time.now();
+        let limit = self.left(heard).map_or(PERIOD, |left| left.min(PERIOD));
         let read = self.revocations.follow(&self.store, now);
-        let cause = match tokio::time::timeout(PERIOD, read).await {
+        let cause = match tokio::time::timeout(limit, read).await {
             Ok(Ok(())) => {
                 self.revocations.hear(true);
                 return now;
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "read it within a second".to_owned(),
+            Err(_) => "wait any longer for an answer of the store".to_owned(),
         };
         tracing::warn!(cause, "could not follow what was taken back in the store");
-        if self
-            .patience
-            .is_some_and(|patience| self.time.now().since(heard) >= patience)
-        {
+        if self.patience.is_some() && self.left(heard).is_none() {
             self.revocations.hear(false);
         }
         heard
+    }
+
+    /// How much longer the store may be silent; none if it may be for ever, or has been for too long.
+    fn left(&self, heard: Timestamp) -> Option<Duration> {
+        let left = self.patience?.checked_sub(self.time.now().since(heard));
+        left.filter(|left| *left > ROUNDING)
+    }
+}
+
+/// What a timer and a clock may differ by when they count the same span.
+const ROUNDING: Duration = Duration::from_millis(10);
+
+/// Waits so long; forever, if there is nothing to wait for.
+async fn pass(span: Option<Duration>) {
+    match span {
+        Some(span) => tokio::time::sleep(span).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use crate::admin::{self, AdminSettings, Check, Health};
 use crate::listen::{ListenError, Listening, Tallies};
@@ -73,7 +74,15 @@ impl State {
             STARTING => Err("starting".to_owned()),
             _ => Err("stopping".to_owned()),
         };
-        let store = self.store.ping().await.map_err(|error| error.to_string());
+        let store = match tokio::time::timeout(PATIENCE, self.store.ping()).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err("it has not answered in time".to_owned()),
+        };
+        let revocations = if self.issuers.revocations().hears() {
+            Ok(())
+        } else {
+            Err(DEAF.to_owned())
+        };
         let keys = self.issuers.are_ready(self.time.now());
         let issuers = if keys {
             Ok(())
@@ -83,6 +92,7 @@ impl State {
         let checks = vec![
             Check::new("listeners", listeners),
             Check::new("store", store),
+            Check::new("revocations", revocations),
             Check::new("issuers", issuers),
         ];
         Health {
@@ -91,3 +101,9 @@ impl State {
         }
     }
 }
+
+/// How long a probe waits for the store.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const DEAF: &str = "the store has been silent for too long to know what other nodes took back: tokens issued here are \
+                    answered with 503";

@@ -66,7 +66,8 @@ impl Issuers {
         }
     }
 
-    pub(in crate::verify) const fn revocations(&self) -> &Revocations {
+    /// What is known of our own tokens that were taken back.
+    pub const fn revocations(&self) -> &Revocations {
         &self.revocations
     }
 

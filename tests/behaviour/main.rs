@@ -12,6 +12,7 @@
 mod harness;
 
 mod authorizing;
+mod cluster;
 mod draining;
 mod flooding;
 mod framing;
@@ -19,10 +20,13 @@ mod guessing;
 mod headers;
 mod issuing;
 mod multiplexing;
+mod nodes;
 mod outages;
 mod passing;
 mod paths;
 mod permitting;
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod refreshing;
 mod refusing;
 mod revoking;

@@ -5,7 +5,8 @@
 //! block its thread and they still answer. Nothing waits for a fixed time: [`until`] waits for a condition and gives up at
 //! [`DEADLINE`].
 //!
-//! Reading order: [`upstream`], [`issuer`] with [`keys`], [`exchange`], [`sockets`], [`flaky`], [`authority`].
+//! Reading order: [`upstream`], [`issuer`] with [`keys`], [`exchange`], [`sockets`], [`flaky`], [`authority`],
+//! [`wallet`].
 
 pub(crate) mod authority;
 pub(crate) mod bench;
@@ -18,6 +19,7 @@ pub(crate) mod person;
 pub(crate) mod sockets;
 pub(crate) mod tollgate;
 pub(crate) mod upstream;
+pub(crate) mod wallet;
 
 use std::{
     future::Future,

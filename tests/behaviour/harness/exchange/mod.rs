@@ -11,7 +11,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 pub(crate) use self::{
-    client::{Client, Request, pieces},
+    client::{Client, Request, Session, pieces},
     wire::Wire,
 };
 

@@ -9,16 +9,12 @@ mod registering;
 mod tokens;
 
 use std::{
-    fmt::Write as _,
     sync::atomic::{AtomicI64, AtomicU32, Ordering},
     time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
-use sha3::{Digest as _, Keccak256};
-use tollgate::token::Timestamp;
 
 use super::file;
 use crate::harness::{
@@ -27,6 +23,7 @@ use crate::harness::{
     issuer::NOW,
     tollgate::{SHOP_SECRET, Tollgate},
     upstream::Upstream,
+    wallet::{Message, Wallet, date},
 };
 
 const FILE: &str = r#"
@@ -98,22 +95,6 @@ struct Tokens {
     access: String,
     refresh: String,
     session: String,
-}
-
-/// A wallet, with the key that signs.
-struct Wallet(SigningKey);
-
-/// A message that asks a wallet to sign in, part by part.
-#[derive(Clone)]
-struct Message {
-    domain: String,
-    address: String,
-    uri: String,
-    version: String,
-    chain: String,
-    nonce: String,
-    issued_at: String,
-    rest: String,
 }
 
 impl Blue {
@@ -236,64 +217,6 @@ impl Tokens {
     }
 }
 
-impl Wallet {
-    fn of(byte: u8) -> Self {
-        Self(SigningKey::from_slice(&[byte; 32]).unwrap())
-    }
-
-    /// With the checksum of EIP-55.
-    fn address(&self) -> String {
-        let point = self.0.verifying_key().to_sec1_point(false);
-        let small = hex(&Keccak256::digest(&point.as_bytes()[1..])[12..]);
-        let digest = hex(&Keccak256::digest(small.as_bytes()));
-        let letters = small.chars().zip(digest.chars());
-        let checked = letters.map(|(letter, digit)| {
-            if digit >= '8' {
-                letter.to_ascii_uppercase()
-            } else {
-                letter
-            }
-        });
-        format!("0x{}", checked.collect::<String>())
-    }
-
-    /// The signature under a text (EIP-191).
-    fn sign(&self, text: &str) -> String {
-        let marked = format!("\x19Ethereum Signed Message:\n{}{text}", text.len());
-        let digest = Keccak256::digest(marked.as_bytes());
-        let (signature, recovery) = self.0.sign_prehash_recoverable(&digest);
-        let which = recovery.to_byte() + 27;
-        format!("0x{}{which:02x}", hex(&signature.to_bytes()))
-    }
-
-    fn proof(&self, message: &Message) -> Value {
-        self.proof_of(&message.text())
-    }
-
-    fn proof_of(&self, text: &str) -> Value {
-        json!({ "message": text, "signature": self.sign(text) })
-    }
-}
-
-impl Message {
-    fn text(&self) -> String {
-        let Self {
-            domain,
-            address,
-            uri,
-            version,
-            chain,
-            nonce,
-            issued_at,
-            rest,
-        } = self;
-        format!(
-            "{domain} wants you to sign in with your Ethereum account:\n{address}\n\n\nURI: {uri}\nVersion: {version}\n\
-             Chain ID: {chain}\nNonce: {nonce}\nIssued At: {issued_at}{rest}"
-        )
-    }
-}
-
 /// What logs a wallet in at the start of every test's time, for a site.
 pub(super) fn proof_for(domain: &str) -> Value {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -307,17 +230,6 @@ pub(super) fn proof_for(domain: &str) -> Value {
         nonce: format!("across{:06}", COUNT.fetch_add(1, Ordering::Relaxed)),
         issued_at: date(NOW),
         rest: String::new(),
-    })
-}
-
-fn date(seconds: i64) -> String {
-    Timestamp::from_seconds(seconds).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
     })
 }
 

@@ -12,7 +12,24 @@
 )]
 #[path = "../store/bed.rs"]
 mod bed;
+mod gateways;
+#[expect(
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests of behaviour, which need more of it"
+)]
+#[path = "../behaviour/harness/mod.rs"]
+mod harness;
 mod kills;
+#[expect(
+    clippy::panic,
+    dead_code,
+    reason = "shared with the tests of behaviour, which need more of it"
+)]
+#[path = "../behaviour/nodes.rs"]
+mod nodes;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod races;

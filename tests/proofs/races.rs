@@ -1,6 +1,6 @@
 //! A thousand races of fifty, on one node and on two: never two winners.
 
-use tollgate::store::{Addition, OneTimeKind, Redeemed, Store, Turn};
+use tollgate::store::{Addition, OneTime, OneTimeKind, Redeemed, Store, Turn};
 
 use crate::bed::{Bed, at, at_once, code, session};
 
@@ -43,6 +43,17 @@ async fn race(races: usize) {
                 matches!(redeeming.await.unwrap(), Redeemed::First(_))
             });
             assert_eq!(won.await, 1, "code {race} on {}", bed.engine);
+
+            let handoff = OneTime {
+                kind: OneTimeKind::Handoff,
+                ..code.clone()
+            };
+            let _ = nodes[1].keep_once(handoff).await.unwrap();
+            let won = fifty(&nodes, move |store| async move {
+                let redeeming = store.redeem(OneTimeKind::Handoff, digest, at(20), None);
+                matches!(redeeming.await.unwrap(), Redeemed::First(_))
+            });
+            assert_eq!(won.await, 1, "handoff code {race} on {}", bed.engine);
 
             let won = fifty(&nodes, move |store| {
                 let mut proof = code.clone();

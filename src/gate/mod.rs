@@ -10,10 +10,11 @@
 //! A request for a WebSocket takes a turn of its own, in `upgrade`: its bytes are joined to the upstream's, or it becomes
 //! a bridge, each of whose messages is a request that is judged like any other.
 //!
-//! Reading order: `judge`, `handle`, `upgrade`, `bridge`, `recorded`, `caller`.
+//! Reading order: `judge`, `handle`, `upgrade`, `conversation`, `bridge`, `recorded`, `caller`.
 
 mod bridge;
 mod caller;
+mod conversation;
 mod handle;
 mod judge;
 mod recorded;

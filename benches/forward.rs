@@ -28,6 +28,7 @@ use tollgate::net::{Arrival, Body, Origin, Scheme, Target, Tasks};
 use tollgate::observe::RequestIds;
 use tollgate::permit::Demand;
 use tollgate::token::Timestamp;
+use tollgate::verify::Revocations;
 
 static BODY: [u8; 1024] = [b'x'; 1024];
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -116,6 +117,7 @@ struct Relay {
     reserved: Reserved,
     ids: RequestIds,
     client: HeaderValue,
+    revocations: Revocations,
 }
 
 impl Relay {
@@ -133,6 +135,7 @@ impl Relay {
             reserved: Reserved::default(),
             ids: RequestIds::new(1),
             client: HeaderValue::from_static("203.0.113.9"),
+            revocations: Revocations::default(),
         })
     }
 
@@ -158,6 +161,7 @@ impl Relay {
             client: &self.client,
             worker: 0,
             body_idle: Duration::from_secs(30),
+            revocations: &self.revocations,
         };
         Ok(self.upstream.send(request, &sending).await?.response)
     }

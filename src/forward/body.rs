@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::pool::Lease;
+use super::upstream::{TakenBack, Watched};
 use crate::net::BodyError;
 
 /// The client's body: counted, limited, and under a deadline. Its trailers are dropped, as they could carry fields
@@ -38,7 +39,11 @@ impl ClientBody {
         Self {
             incoming,
             left: limit.unwrap_or(u64::MAX),
-            stall: Stall::new(idle, None),
+            stall: Stall::new(Bounds {
+                idle,
+                end: None,
+                watched: None,
+            }),
             progress: Progress::default(),
         }
     }
@@ -89,16 +94,11 @@ pub(super) struct UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub(super) fn new(
-        incoming: Incoming,
-        lease: Lease,
-        idle: Duration,
-        end: Option<Instant>,
-    ) -> Self {
+    pub(super) fn new(incoming: Incoming, lease: Lease, bounds: Bounds) -> Self {
         let mut body = Self {
             incoming,
             lease: Some(lease),
-            stall: Stall::new(idle, end),
+            stall: Stall::new(bounds),
         };
         if body.incoming.is_end_stream() {
             body.give_back();
@@ -148,25 +148,36 @@ impl http_body::Body for UpstreamBody {
     }
 }
 
+/// How long a body may flow.
+pub(super) struct Bounds {
+    /// How long it may stand still.
+    pub(super) idle: Duration,
+    /// When its permit ends.
+    pub(super) end: Option<Instant>,
+    /// Whose permit it is, where that may be taken back while the body flows.
+    pub(super) watched: Option<Watched>,
+}
+
 /// Watches that a body moves, and that it does not outlive the permit under which it flows.
 ///
-/// The timer exists only while there is something to wait for: a body that is at hand costs none.
+/// The timer exists only while there is something to wait for: a body that is at hand costs none. Only one that has kept
+/// us waiting for a while listens for its permit being taken back; for one that moves, that is looked up at each frame.
 struct Stall {
-    idle: Duration,
-    end: Option<Instant>,
+    bounds: Bounds,
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    taken_back: Option<TakenBack>,
+    waiting_since: Option<Instant>,
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
 
 impl Stall {
-    fn new(idle: Duration, end: Option<Instant>) -> Self {
+    fn new(bounds: Bounds) -> Self {
         Self {
-            idle,
-            end,
+            bounds,
             timer: None,
-            waiting: false,
+            taken_back: None,
+            waiting_since: None,
         }
     }
 
@@ -180,7 +191,7 @@ impl Stall {
                 Poll::Ready(Err(BodyError::PermitEnded))
             }
             Poll::Ready(frame) => {
-                self.waiting = false;
+                self.waiting_since = None;
                 Poll::Ready(frame.transpose().map_err(BodyError::Broken))
             }
             Poll::Pending => self.wait(context).map(Err),
@@ -188,30 +199,74 @@ impl Stall {
     }
 
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
-        let idle = self.idle;
-        let until_end = self
-            .end
-            .map(|end| end.saturating_duration_since(Instant::now()));
-        let span = until_end.map_or(idle, |span| span.min(idle));
-        if !std::mem::replace(&mut self.waiting, true) {
-            let deadline = tokio::time::Instant::now() + span;
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(deadline),
-                None => self.timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
-            }
+        if self.is_taken_back(context) {
+            return Poll::Ready(BodyError::PermitEnded);
         }
-        let Some(timer) = &mut self.timer else {
-            return Poll::Pending;
-        };
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(if self.permit_has_ended() {
-            BodyError::PermitEnded
-        } else {
-            BodyError::Idle
-        })
+        if self.waiting_since.is_none() {
+            self.waiting_since = Some(Instant::now());
+            self.set_timer();
+        }
+        loop {
+            let Some(timer) = &mut self.timer else {
+                return Poll::Pending;
+            };
+            ready!(timer.as_mut().poll(context));
+            if self.permit_has_ended() {
+                return Poll::Ready(BodyError::PermitEnded);
+            }
+            if Instant::now() >= self.idle_end() {
+                return Poll::Ready(BodyError::Idle);
+            }
+            self.begin_to_listen();
+            if self.is_taken_back(context) {
+                return Poll::Ready(BodyError::PermitEnded);
+            }
+            self.set_timer();
+        }
+    }
+
+    /// Sets the timer to the next moment at which something may have ended.
+    fn set_timer(&mut self) {
+        let mut due = self.idle_end();
+        if let Some(end) = self.bounds.end {
+            due = due.min(end);
+        }
+        if let (Some(since), true) = (self.waiting_since, self.is_to_listen()) {
+            due = due.min(since + PATIENCE);
+        }
+        let due = tokio::time::Instant::from_std(due);
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(due),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(due))),
+        }
+    }
+
+    fn idle_end(&self) -> Instant {
+        self.waiting_since.unwrap_or_else(Instant::now) + self.bounds.idle
+    }
+
+    /// Whether it is to be heard of when the permit is taken back, and is not yet.
+    fn is_to_listen(&self) -> bool {
+        self.bounds.watched.is_some() && self.taken_back.is_none()
+    }
+
+    fn begin_to_listen(&mut self) {
+        if let (Some(watched), None) = (&self.bounds.watched, &self.taken_back) {
+            self.taken_back = Some(watched.taken_back());
+        }
+    }
+
+    fn is_taken_back(&mut self, context: &mut Context<'_>) -> bool {
+        let taken_back = self.taken_back.as_mut();
+        taken_back.is_some_and(|taken_back| taken_back.as_mut().poll(context).is_ready())
     }
 
     fn permit_has_ended(&self) -> bool {
-        self.end.is_some_and(|end| Instant::now() >= end)
+        let is_over = self.bounds.end.is_some_and(|end| Instant::now() >= end);
+        let watched = self.bounds.watched.as_ref();
+        is_over || watched.is_some_and(Watched::is_taken_back)
     }
 }
+
+/// How long a body may keep us waiting before its permit is listened for.
+const PATIENCE: Duration = Duration::from_millis(500);

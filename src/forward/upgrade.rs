@@ -1,4 +1,4 @@
-//! Two byte streams joined, no longer than the permit lasts.
+//! Two byte streams joined, no longer than the permit lasts: until its time is over, or it is taken back.
 //!
 //! Only a WebSocket is asked for (RFC 6455 §4), only by `GET` without a body over HTTP/1.1; any other wish to upgrade is
 //! dropped like every field that belongs to one connection. Not one byte behind the request is passed on before the
@@ -24,8 +24,9 @@ use super::error::ForwardError;
 use super::pool::Lease;
 use super::request::outgoing;
 use super::response;
-use super::upstream::{Sending, Sent, Upstream};
+use super::upstream::{Sending, Sent, TakenBack, Upstream};
 use crate::net::Body;
+use crate::verify::VerifyError;
 
 /// What came of asking an upstream for a WebSocket.
 #[derive(Debug)]
@@ -37,22 +38,24 @@ pub enum Switch {
 }
 
 /// The upstream's end of two joined streams.
-#[derive(Debug)]
 pub struct Tunnel {
     upstream: Upgraded,
     idle: Duration,
     end: Option<Instant>,
+    taken_back: TakenBack,
 }
 
 /// How a tunnel came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Joined {
     /// Somebody closed.
     Closed,
     /// Nothing moved for too long.
     Idle,
-    /// The permit ended.
+    /// The permit's time was over.
     PermitEnded,
+    /// The permit was taken back.
+    TakenBack(VerifyError),
 }
 
 /// Whether a request asks for a WebSocket, in the one way that counts.
@@ -106,6 +109,10 @@ impl Upstream {
             upstream,
             idle: self.timeouts.stream.duration(),
             end: sending.permit.end(sending.arrival.now),
+            taken_back: match sending.watched() {
+                Some(watched) => watched.taken_back(),
+                None => Box::pin(std::future::pending()),
+            },
         };
         let sent = Sent {
             response: Response::from_parts(head, Body::Empty),
@@ -117,7 +124,7 @@ impl Upstream {
 
 impl Tunnel {
     /// Joins the client's stream to the upstream's until one of them closes, nothing has moved for too long, or the
-    /// permit ends. Says how it ended, and how many bytes the client got.
+    /// permit ends or is taken back. Says how it ended, and how many bytes the client got.
     pub async fn join(self, client: Upgraded) -> (Joined, u64) {
         let meter = Meter::new(self.idle);
         let mut client = Metered {
@@ -125,13 +132,27 @@ impl Tunnel {
             meter: &meter,
         };
         let mut upstream = TokioIo::new(self.upstream);
-        let ended = carry(&mut client, &mut upstream, &meter, self.end).await;
-        if ended != Joined::Closed {
+        let ended = {
+            let carrying = carry(&mut client, &mut upstream, &meter, self.end);
+            tokio::select! {
+                // First, as streams that always have something to say would never let it be heard.
+                biased;
+                error = self.taken_back => Joined::TakenBack(error),
+                ended = carrying => ended,
+            }
+        };
+        if !matches!(ended, Joined::Closed) {
             // Who does not let go by then is dropped.
             let both = async { tokio::join!(client.stream.shutdown(), upstream.shutdown()) };
             let _ = timeout(LINGER, both).await;
         }
         (ended, meter.to_client.load(Relaxed))
+    }
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tunnel(until {:?})", self.end)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use rustls::pki_types::ServerName;
@@ -13,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::body::{ClientBody, Progress, UpstreamBody};
+use super::body::{Bounds, ClientBody, Progress, UpstreamBody};
 use super::connect::Endpoint;
 use super::error::{ConnectError, ForwardError};
 use super::pool::{Lease, Pool, Sender};
@@ -23,6 +24,7 @@ use super::url::UpstreamUrl;
 use crate::net::{Arrival, Body, Tasks, TrustError, client_config};
 use crate::permit::Permit;
 use crate::settings::{FilePath, Lifetime};
+use crate::verify::{Identity, Revocations, VerifyError};
 
 /// A resource server.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -98,7 +100,42 @@ pub struct Sending<'a> {
     pub worker: usize,
     /// How long the client may send nothing.
     pub body_idle: Duration,
+    /// What takes a permit back before its time.
+    pub revocations: &'a Revocations,
 }
+
+impl Sending<'_> {
+    /// The identity under which something flows on, if it can be taken back meanwhile.
+    pub(super) fn watched(&self) -> Option<Watched> {
+        let identity = self.permit.identity()?;
+        identity.can_be_taken_back().then(|| Watched {
+            identity: Arc::clone(identity),
+            revocations: self.revocations.clone(),
+        })
+    }
+}
+
+/// An identity under which something flows on after its request was judged.
+pub(super) struct Watched {
+    identity: Arc<Identity>,
+    revocations: Revocations,
+}
+
+impl Watched {
+    /// Whether it was taken back. One atomic read as long as nothing is.
+    pub(super) fn is_taken_back(&self) -> bool {
+        self.revocations.check(&self.identity).is_err()
+    }
+
+    /// Waits until it is, and says why.
+    pub(super) fn taken_back(&self) -> TakenBack {
+        let revocations = self.revocations.clone();
+        Box::pin(revocations.until_taken_back(Arc::clone(&self.identity)))
+    }
+}
+
+/// Comes to its end when an identity is taken back.
+pub(super) type TakenBack = Pin<Box<dyn Future<Output = VerifyError> + Send>>;
 
 /// The upstream's answer.
 #[derive(Debug)]
@@ -248,10 +285,15 @@ impl Upstream {
         lease: Lease,
         sending: &Sending<'_>,
     ) -> Response<Body> {
-        let end = sending.permit.end(sending.arrival.now);
         let (mut head, incoming) = response.into_parts();
         response::filter(&mut head.headers, &sending.arrival.method, head.status);
-        let body = UpstreamBody::new(incoming, lease, self.timeouts.stream.duration(), end);
+        let lasts = incoming.size_hint().exact().is_none_or(|size| size > SHORT);
+        let bounds = Bounds {
+            idle: self.timeouts.stream.duration(),
+            end: sending.permit.end(sending.arrival.now),
+            watched: lasts.then(|| sending.watched()).flatten(),
+        };
+        let body = UpstreamBody::new(incoming, lease, bounds);
         let body = if http_body::Body::is_end_stream(&body) {
             Body::Empty
         } else {
@@ -290,6 +332,9 @@ impl std::fmt::Debug for Upstream {
         )
     }
 }
+
+/// The longest body, in bytes, that is over before anybody could take its permit back.
+const SHORT: u64 = 64 << 10;
 
 /// How an exchange failed: before any byte of the request had left, or after.
 enum Failed {

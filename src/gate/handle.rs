@@ -116,6 +116,7 @@ impl Gate {
             client: arrival.origin.path.as_ref().unwrap_or(&caller.address),
             worker: caller.peer.worker,
             body_idle: caller.body_idle,
+            revocations: self.verifier.issuers().revocations(),
         }
     }
 

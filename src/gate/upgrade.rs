@@ -185,6 +185,7 @@ async fn through(wish: OnUpgrade, tunnel: Tunnel, mut record: Box<Record>) {
         Joined::Closed => {}
         Joined::Idle => record.trail.refuse(&Refusal::UpstreamTimeout),
         Joined::PermitEnded => record.trail.refuse(&Refusal::Revoked),
+        Joined::TakenBack(error) => record.trail.refuse(&Refusal::from(error)),
     }
 }
 

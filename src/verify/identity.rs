@@ -78,6 +78,11 @@ impl Identity {
         self.claims.get(place).map(|(_, value)| value)
     }
 
+    /// Whether a verdict could make it worthless before its time.
+    pub const fn can_be_taken_back(&self) -> bool {
+        self.is_ours
+    }
+
     pub(super) fn standing(&self, now: Timestamp) -> Standing {
         // A token is dead at `exp` itself, not after it (RFC 7519 §4.1.4: "on or after").
         if now >= self.expires_at {

@@ -5,11 +5,15 @@
 //! whoever speaks it in this process before they answer, and followed in the store for what other processes speak.
 //!
 //! A request costs one atomic read: the version moves whenever a verdict is added, and an identity remembers the version
-//! at which it was last found good.
+//! at which it was last found good. What flows on after its request was judged, a WebSocket or a stream, waits for the
+//! version to move, which costs nothing while it does not.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::{Identity, VerifyError};
 use crate::store::{Revocation, Revoked, Store, StoreError};
@@ -23,6 +27,8 @@ pub struct Revocations(Arc<Inner>);
 struct Inner {
     /// Moves on with every verdict that was added, and with every change of hearing; never zero.
     version: AtomicU64,
+    /// Rings when it has moved.
+    moved: Notify,
     live: RwLock<Live>,
     /// The number of the last verdict read from the store.
     followed: AtomicI64,
@@ -32,6 +38,7 @@ impl Default for Inner {
     fn default() -> Self {
         Self {
             version: AtomicU64::new(1),
+            moved: Notify::new(),
             live: RwLock::default(),
             followed: AtomicI64::new(0),
         }
@@ -79,7 +86,7 @@ impl Revocations {
     pub fn add(&self, verdict: &Revocation) {
         let mut live = self.0.live.write().unwrap_or_else(PoisonError::into_inner);
         if live.add(verdict) {
-            self.0.version.fetch_add(1, Ordering::Release);
+            self.move_on();
         }
     }
 
@@ -115,7 +122,7 @@ impl Revocations {
         let mut live = self.0.live.write().unwrap_or_else(PoisonError::into_inner);
         if live.deaf == hears {
             live.deaf = !hears;
-            self.0.version.fetch_add(1, Ordering::Release);
+            self.move_on();
         }
     }
 
@@ -170,6 +177,31 @@ impl Revocations {
         Ok(())
     }
 
+    /// Waits until this identity may be used no more, and says why. Its own end is not waited for.
+    ///
+    /// Verdicts that come close together are looked at together, so that whoever takes back many tokens does not keep
+    /// busy all who wait here: an end is noticed within a quarter of a second.
+    pub async fn until_taken_back(self, identity: Arc<Identity>) -> VerifyError {
+        if !identity.is_ours {
+            return std::future::pending().await;
+        }
+        loop {
+            let mut moved = std::pin::pin!(self.0.moved.notified());
+            // From here on: a verdict that is added while we look is not missed.
+            moved.as_mut().enable();
+            if let Err(error) = self.check(&identity) {
+                return error;
+            }
+            moved.await;
+            tokio::time::sleep(TOGETHER).await;
+        }
+    }
+
+    fn move_on(&self) {
+        self.0.version.fetch_add(1, Ordering::Release);
+        self.0.moved.notify_waiters();
+    }
+
     #[cold]
     fn look_up(&self, identity: &Identity) -> Result<(), VerifyError> {
         let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +214,9 @@ impl Revocations {
         }
     }
 }
+
+/// For how long verdicts are gathered before those who wait look at them.
+const TOGETHER: Duration = Duration::from_millis(250);
 
 impl Live {
     /// Whether that is news.
@@ -243,7 +278,11 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
     use serde_json::json;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::store::SessionId;
@@ -301,6 +340,41 @@ mod tests {
             assert!(is_revoked(&world, &token).await, "{of:?}");
             assert!(is_revoked(&world, &token).await, "and stays so");
         }
+    }
+
+    /// V07: whoever waits is told of the verdict on itself, and of no other.
+    #[tokio::test]
+    async fn whoever_waits_hears_of_its_own_end() {
+        for kind in 0..5 {
+            let (world, token, kid) = world();
+            let of = match kind {
+                0 => Revoked::Session(SessionId::from_bytes([7; 16])),
+                1 => Revoked::Subject("u1".to_owned()),
+                2 => Revoked::Client("c1".to_owned()),
+                3 => Revoked::Key(kid),
+                _ => Revoked::Token("t1".to_owned()),
+            };
+            let (identity, _) = world.ask(&token, NOW).await.unwrap();
+            let revocations = world.verifier.issuers().revocations();
+            let mut waiting = pin!(revocations.clone().until_taken_back(identity));
+            assert!((&mut waiting).now_or_never().is_none());
+            revocations.add(&verdict(Revoked::Subject("u2".to_owned()), NOW));
+            assert!(timeout(2 * TOGETHER, &mut waiting).await.is_err());
+            revocations.add(&verdict(of.clone(), NOW));
+            let told = timeout(Duration::from_secs(1), waiting).await;
+            assert!(matches!(told, Ok(VerifyError::Revoked)), "{of:?}: {told:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_that_nothing_is_heard_any_more() {
+        let (world, token, _) = world();
+        let (identity, _) = world.ask(&token, NOW).await.unwrap();
+        let revocations = world.verifier.issuers().revocations();
+        let mut waiting = pin!(revocations.clone().until_taken_back(identity));
+        assert!((&mut waiting).now_or_never().is_none());
+        revocations.hear(false);
+        assert!(matches!(waiting.await, VerifyError::RevocationsUnknown));
     }
 
     #[tokio::test]

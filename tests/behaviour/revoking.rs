@@ -1,8 +1,9 @@
 //! What is taken back: by its client (RFC 7009), by the operator, by another process; and who may ask (RFC 7662).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tollgate::issue::Issued;
 use tollgate::store::{Revocation, Revoked, Store, StoreSettings};
 use tollgate::token::Timestamp;
 
@@ -10,8 +11,11 @@ use crate::harness::{
     bench::Bench,
     exchange::{Answer, Request},
     issuer::NOW,
+    keys::decode_base64url,
+    sockets::{Echo, Talk},
     soon,
     tollgate::SHOP_SECRET,
+    upstream::{Reply, Valve},
 };
 use crate::refreshing::{SESSIONS, key, open, refresh, status};
 
@@ -171,6 +175,95 @@ async fn an_account_that_is_cut_off_is_out_at_once() {
     let renewal = refresh(&bench, "app", &key(&ada)).send().await;
     assert_eq!(renewal.json()["error"], "invalid_grant");
     assert_eq!(status(&bench, bob.access_token.reveal()).await, 200);
+}
+
+/// A WebSocket of this token that has said something.
+async fn talking(bench: &Bench, issued: &Issued) -> Talk {
+    let token = format!("Bearer {}", issued.access_token.reveal());
+    let fields = [("authorization", token.as_str())];
+    let mut talk = Talk::open(&bench.gateway, "gw.test", "/echo/a", &fields).await;
+    talk.say("hello").await;
+    assert_eq!(talk.hear().await, "hello");
+    talk
+}
+
+/// V07: a WebSocket that is passed through, whatever it was that took its token back.
+#[tokio::test]
+async fn v07_what_was_joined_ends_within_a_second_of_the_verdict() {
+    let echo = Echo::start().await;
+    let route = format!(
+        "[upstream.echo]\nurl = \"{}\"\n[route.echo]\npath = \"/echo/**\"\nupstream = \"echo\"\nissuers = [\"oauth\"]\n",
+        echo.url()
+    );
+    let bench = Bench::with(&(SESSIONS.to_owned() + &route)).await;
+    let kept = bench.gateway.kept();
+    let mount = kept.mounts["oauth"].issuer();
+    let now = Timestamp::from_seconds(NOW);
+    let (_, of_bob) = open(&bench, "bob", "app").await;
+    let mut bystander = talking(&bench, &of_bob).await;
+    for what in ["session", "account", "token", "client", "key"] {
+        let client = if what == "client" { "kiosk" } else { "shop" };
+        let (account, issued) = open(&bench, what, client).await;
+        let mut talk = talking(&bench, &issued).await;
+        let access = issued.access_token.reveal();
+        match what {
+            "session" => assert_eq!(revoke(&bench, access, None).await.status, 200),
+            "account" => {
+                let end = kept.mint.end_account(&account.name, mount, now).await;
+                assert_eq!(end.unwrap(), Some(1));
+            }
+            "token" => {
+                let id = part(access, 1)["jti"].as_str().unwrap().to_owned();
+                kept.mint.revoke_id(&id, mount, now).await.unwrap();
+            }
+            "client" => {
+                let end = kept.mint.end_client(client, mount, now).await;
+                assert_eq!(end.unwrap(), 1);
+            }
+            _ => {
+                bystander.say("still here").await;
+                assert_eq!(bystander.hear().await, "still here");
+                let kid = part(access, 0)["kid"].as_str().unwrap().to_owned();
+                kept.mint.revoke_key(&kid, mount, now).await.unwrap();
+            }
+        }
+        let spoken = Instant::now();
+        assert!(talk.closed().await.is_none());
+        assert!(spoken.elapsed() < Duration::from_secs(1), "{what}");
+    }
+    assert!(bystander.closed().await.is_none(), "of the same key");
+}
+
+/// V07: an answer that does not end by itself.
+#[tokio::test]
+async fn v07_an_answer_under_way_breaks_off_within_a_second_of_the_verdict() {
+    let bench = Bench::with(SESSIONS).await;
+    let (_, issued) = open(&bench, "ada", "shop").await;
+    let token = issued.access_token.reveal();
+    let valve = Valve::new();
+    let endless = Reply::stream("text/event-stream").chunk("data: one\n\n");
+    bench.upstream.next(endless.wait(&valve));
+    let mut wire = bench.wire().await;
+    let head = format!(
+        "GET /orders/events HTTP/1.1\r\nHost: gw.test\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    wire.send(head).await;
+    wire.until("data: one\n\n").await;
+    assert_eq!(revoke(&bench, token, None).await.status, 200);
+    let spoken = Instant::now();
+    let rest = wire.rest().await;
+    assert!(spoken.elapsed() < Duration::from_secs(1));
+    assert!(
+        !String::from_utf8_lossy(rest.as_ref()).contains("0\r\n\r\n"),
+        "it must not look complete"
+    );
+    bench.upstream.abandoned().await;
+}
+
+/// The header or the claims of a token.
+fn part(token: &str, number: usize) -> Value {
+    let text = token.split('.').nth(number).unwrap();
+    serde_json::from_slice(&decode_base64url(text)).unwrap()
 }
 
 /// V07: what another process takes back is refused here within a second or two.

@@ -112,6 +112,20 @@ async fn nh_w4_a_token_that_expires_is_refused_in_a_string_and_the_connection_st
     assert_eq!(ask(&mut again, get(1, "/x")).await["statusCode"], 401);
 }
 
+/// V07, over a connection that is a bridge: each message is judged, and the connection stays.
+#[tokio::test]
+async fn a_token_that_was_taken_back_is_refused_for_the_next_message() {
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let mut talk = hub.api_socket_of(&ada.access).await;
+    assert_eq!(ask(&mut talk, get(1, "/x")).await["statusCode"], 200);
+    hub.gateway.disable("hub", "ada").await;
+    for id in 2..4 {
+        assert_eq!(ask(&mut talk, get(id, "/x")).await["statusCode"], 401);
+    }
+    assert_eq!(hub.up.requests().len(), 1);
+}
+
 #[tokio::test]
 async fn a_message_becomes_a_request_of_the_connections_token() {
     let hub = Hub::start().await;

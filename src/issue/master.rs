@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     MarkForms,
     /// Deriving the refresh tokens that are spent at every use.
     RotatingRefresh,
+    /// Hiding what is said by those that must look like a number.
+    NumberedRefresh,
 }
 
 /// What is sealed was sealed with another master key, or has been altered.
@@ -149,6 +151,7 @@ impl Purpose {
             Self::SealVisits => "seal visits",
             Self::MarkForms => "mark forms",
             Self::RotatingRefresh => "refresh sessions",
+            Self::NumberedRefresh => "refresh sessions by number",
         }
     }
 }

@@ -122,7 +122,7 @@ impl Sessions {
             idle_end: now.plus(rotation.idle).min(session.absolute_end),
             ..session.clone()
         };
-        next.digest = self.refresh.digest(&next, rotation.form);
+        next.digest = self.refresh.digest(&next, rotation.form)?;
         let turn = Turn {
             id: session.id,
             from: session.generation,

@@ -98,7 +98,7 @@ impl Sessions {
         };
         if let Some(rotation) = rotation(issuer) {
             session.exclusive = rotation.exclusive;
-            session.digest = self.refresh.digest(&session, rotation.form);
+            session.digest = self.refresh.digest(&session, rotation.form)?;
         }
         Ok(session)
     }
@@ -195,11 +195,10 @@ impl Sessions {
             signed.id.as_deref(),
             &bearer.scope,
         );
-        let refresh = rotation(issuer).map(|rotation| {
-            let left = session.idle_end.min(session.absolute_end).since(now);
-            (self.refresh.token(session, rotation.form), left)
-        });
-        let (refresh_token, refresh_expires_in) = refresh.unzip();
+        let refresh = rotation(issuer).map(|rotation| self.refresh.token(session, rotation.form));
+        let refresh_token = refresh.transpose()?;
+        let left = session.idle_end.min(session.absolute_end).since(now);
+        let refresh_expires_in = refresh_token.is_some().then_some(left);
         Ok(Issued {
             access_token: signed.token,
             expires_in: signed.expires_in,
@@ -526,20 +525,47 @@ mod tests {
         ));
     }
 
+    /// every earlier one is known as one, and ends the session where that is wanted.
     #[tokio::test]
-    async fn the_short_form_is_found_by_the_live_one_only() {
+    async fn a_spent_number_is_known_for_the_sessions_whole_life() {
+        for (back, on_replay) in [
+            (1, OnReplay::End),
+            (4, OnReplay::End),
+            (4, OnReplay::Refuse),
+        ] {
+            let mut house = House::new().await;
+            house.rotation(|rotation| {
+                rotation.form = RefreshForm::Hex;
+                rotation.race = Duration::ZERO;
+                rotation.lost = Duration::ZERO;
+                rotation.on_replay = on_replay;
+            });
+            let mut all = vec![house.open(App::SHOP).await];
+            for _ in 0..back {
+                let live = all.last().unwrap();
+                all.push(house.refresh(App::SHOP, live, None, NOW).await.unwrap());
+            }
+            // Brought by somebody else, it says nothing about the client it was given to.
+            let stranger = house.refresh(App::KIOSK, &all[0], None, NOW).await;
+            assert!(is_refused(&stranger));
+            let replay = house.refresh(App::SHOP, &all[0], None, later(1)).await;
+            assert!(is_refused(&replay));
+            let live = house.refresh(App::SHOP, &all[back], None, later(2)).await;
+            let goes_on = on_replay == OnReplay::Refuse;
+            assert_eq!(live.is_ok(), goes_on, "{back} back, {on_replay:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_short_form_is_a_number_and_keeps_to_the_same_windows() {
         let mut house = House::new().await;
-        house.rotation(|rotation| {
-            rotation.form = RefreshForm::Hex;
-            rotation.on_replay = OnReplay::Refuse;
-        });
+        house.rotation(|rotation| rotation.form = RefreshForm::Hex);
         let first = house.open(App::SHOP).await;
         let key = House::key(&first);
         assert!(key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let second = house.refresh(App::SHOP, &first, None, NOW).await.unwrap();
-        assert!(is_refused(
-            &house.refresh(App::SHOP, &first, None, NOW).await
-        ));
+        let again = house.refresh(App::SHOP, &first, None, later(9)).await;
+        assert_eq!(House::key(&again.unwrap()), House::key(&second));
         assert!(house.refresh(App::SHOP, &second, None, NOW).await.is_ok());
     }
 

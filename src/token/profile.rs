@@ -142,7 +142,7 @@ pub enum OnReplay {
 pub enum RefreshForm {
     /// Prefix, session, generation and MAC: its session is found by what it says.
     Structured,
-    /// 32 lower-case hexadecimal digits: its session is found by its digest.
+    /// 32 lower-case hexadecimal digits, the same encrypted: its session is found by its digest, and by what it says.
     Hex,
 }
 

@@ -54,6 +54,18 @@ impl SessionId {
         Self(bytes)
     }
 
+    /// The first half of it.
+    pub fn start(&self) -> u64 {
+        u64::try_from(u128::from_be_bytes(self.0) >> 64).unwrap_or_default()
+    }
+
+    /// The least and the greatest that start like this.
+    pub fn that_start(start: u64) -> (Self, Self) {
+        let least = u128::from(start) << 64;
+        let most = least | u128::from(u64::MAX);
+        (Self(least.to_be_bytes()), Self(most.to_be_bytes()))
+    }
+
     /// The 16 bytes.
     pub const fn bytes(&self) -> &[u8; 16] {
         &self.0

@@ -27,6 +27,14 @@ impl Store {
         row.map(|row| read(&row)).transpose()
     }
 
+    /// The sessions whose names start with these 64 bits: one or none, unless chance has it otherwise.
+    pub async fn sessions_that_start(&self, start: u64) -> Result<Vec<Session>, StoreError> {
+        let (least, most) = SessionId::that_start(start);
+        let question = Statement::new(SESSIONS_THAT_START).bind(least).bind(most);
+        let rows = self.ask(question).await?;
+        rows.iter().map(read).collect()
+    }
+
     /// The session whose live refresh token this is. A spent token finds nothing.
     pub async fn session_by_digest(
         &self,
@@ -219,6 +227,10 @@ const SESSION_BY_DIGEST: &str = "\
     SELECT id, root, realm, account, subject, client, scope, salt, generation, seen, renewed_at, idle_end, \
     absolute_end, digest, exclusive, created_at, ended_at, ending FROM session \
     WHERE realm = $1 AND digest = $2 AND ended_at IS NULL";
+const SESSIONS_THAT_START: &str = "\
+    SELECT id, root, realm, account, subject, client, scope, salt, generation, seen, renewed_at, idle_end, \
+    absolute_end, digest, exclusive, created_at, ended_at, ending FROM session \
+    WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT 10";
 const SESSIONS: &str = "\
     SELECT id, root, realm, account, subject, client, scope, salt, generation, seen, renewed_at, idle_end, \
     absolute_end, digest, exclusive, created_at, ended_at, ending FROM session \
@@ -246,6 +258,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     SUPERSEDE,
     SESSION,
     SESSION_BY_DIGEST,
+    SESSIONS_THAT_START,
     SESSIONS,
     SESSIONS_OF,
     ROTATE,

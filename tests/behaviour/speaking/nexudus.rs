@@ -285,6 +285,26 @@ async fn nx_08_a_refresh_token_belongs_to_one_program() {
     tokens(&spaces.refresh(&first.refresh, Some("c1")).await);
 }
 
+/// the option to end the session, whichever of the earlier ones comes back.
+#[tokio::test]
+async fn x_09_a_spent_refresh_token_ends_the_session_where_the_operator_wants_it() {
+    let spaces = Spaces::with("refresh = { on_replay = \"end\" }").await;
+    for back in [1, 3] {
+        let first = spaces.login(Some("c1")).await;
+        let mut live = first.clone();
+        for _ in 0..back {
+            live = tokens(&spaces.refresh(&live.refresh, Some("c1")).await);
+        }
+        is_invalid_grant(&spaces.refresh(&first.refresh, Some("c1")).await);
+        is_invalid_grant(&spaces.refresh(&live.refresh, Some("c1")).await);
+    }
+    // One that a later login superseded is no sign of a thief.
+    let old = spaces.login(Some("c1")).await;
+    let new = spaces.login(Some("c1")).await;
+    is_invalid_grant(&spaces.refresh(&old.refresh, Some("c1")).await);
+    tokens(&spaces.refresh(&new.refresh, Some("c1")).await);
+}
+
 #[tokio::test]
 async fn nx_09_an_access_token_outlives_the_refresh_token_it_came_with() {
     let spaces = Spaces::start().await;

@@ -136,6 +136,8 @@ pub enum Ask {
     RedeemHandoff {
         /// The code.
         code: Secret,
+        /// The client for whose page it is redeemed.
+        client: String,
     },
     /// A client that registers itself (RFC 7591).
     RegisterClient(Registering),

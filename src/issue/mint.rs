@@ -366,7 +366,7 @@ fn who(ask: &Ask) -> Who {
             by: Program::Named(name),
             ..
         } => Who::Client(name.clone()),
-        Ask::RedeemHandoff { code } => Who::Bearer(Digest::of(code.reveal().as_bytes())),
+        Ask::RedeemHandoff { code, .. } => Who::Bearer(Digest::of(code.reveal().as_bytes())),
         Ask::BeginHandoff { identity, .. } | Ask::Myself { identity } => {
             Who::Name(identity.subject.as_deref().unwrap_or_default().to_owned())
         }

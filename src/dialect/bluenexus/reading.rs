@@ -38,6 +38,7 @@ impl Reader {
             HANDOFF_INIT => begin_handoff(&fields, asked),
             HANDOFF_REDEEM => Ok(Ask::RedeemHandoff {
                 code: fields.secret("code")?,
+                client: fields.needed("clientId")?.to_owned(),
             }),
             REGISTER => self.register(&fields),
             _ => token(&fields, asked),

@@ -358,6 +358,8 @@ fn bn_18_a_handoff_wants_both_fields_and_a_known_intent() {
         refused,
         api(422, "ValidationError", "the body must be JSON")
     );
+    let refused = read("handoff_redeem", &[JSON], r#"{"code":"c"}"#).unwrap_err();
+    assert_eq!(refused, api(422, "ValidationError", "clientId is missing"));
     assert!(at("handoff_init").demands_token && !at("handoff_redeem").demands_token);
 }
 

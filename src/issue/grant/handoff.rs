@@ -79,10 +79,11 @@ impl Mint {
         }
     }
 
-    /// What a code stands for, if it is shown for the first time and in time, and its session has not ended.
+    /// What a code stands for, if it is shown for the first time and in time, by the page of the client it was made for,
+    /// and its session has not ended. Whoever shows it, it is spent.
     pub(in crate::issue) async fn redeem_handoff(
         &self,
-        code: &Secret,
+        (code, client): (&Secret, &str),
         issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<Answer, IssueError> {
@@ -92,7 +93,7 @@ impl Mint {
             return Err(IssueError::InvalidGrant);
         };
         let kept = serde_json::from_str::<Kept>(&one_time.payload).ok();
-        let kept = kept.filter(|kept| kept.realm == *issuer.name);
+        let kept = kept.filter(|kept| kept.realm == *issuer.name && kept.client == client);
         let kept = kept.ok_or(IssueError::InvalidGrant)?;
         let session = match SessionId::from_hex(&kept.session) {
             Some(id) => self.store.session(id).await?,

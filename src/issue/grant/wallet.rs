@@ -71,7 +71,9 @@ impl Mint {
                 self.begin_handoff(&identity, redirect_uri, issuer, now)
                     .await
             }
-            Ask::RedeemHandoff { code } => self.redeem_handoff(&code, issuer, now).await,
+            Ask::RedeemHandoff { code, client } => {
+                self.redeem_handoff((&code, &client), issuer, now).await
+            }
             Ask::RegisterClient(said) => self.register_client(said, issuer, now).await,
             _ => Err(IssueError::NotOffered),
         }

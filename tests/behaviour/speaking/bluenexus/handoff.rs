@@ -22,7 +22,11 @@ impl Blue {
     }
 
     async fn redeem(&self, code: &str) -> Answer {
-        let body = json!({ "code": code });
+        self.redeem_for("w", code).await
+    }
+
+    async fn redeem_for(&self, client: &str, code: &str) -> Answer {
+        let body = json!({ "code": code, "clientId": client });
         self.post("handoff/redeem").json(&body).send().await
     }
 }
@@ -140,4 +144,20 @@ async fn tk_12_of_fifty_who_redeem_one_code_one_succeeds() {
     let late = blue.code(&tokens).await;
     blue.advance(60);
     says(&blue.redeem(&late).await, 400, "BadRequestError");
+}
+
+/// TK-12: a code is made for a client. (No browser has been seen when it is made, so it is bound to none.)
+#[tokio::test]
+async fn tk_12_a_code_that_another_client_redeems_is_refused_and_spent() {
+    let blue = Blue::start().await;
+    let tokens = blue.login(&Wallet::of(1)).await;
+    for other in ["p", "nobody"] {
+        let code = blue.code(&tokens).await;
+        says(&blue.redeem_for(other, &code).await, 400, "BadRequestError");
+        says(&blue.redeem(&code).await, 400, "BadRequestError");
+    }
+    let code = blue.code(&tokens).await;
+    let unsaid = blue.post("handoff/redeem").json(&json!({ "code": code }));
+    says(&unsaid.send().await, 422, "ValidationError");
+    assert_eq!(blue.redeem(&code).await.status, 200);
 }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::{IssueError, LocalIssuer};
 use crate::store::{Addition, OneTime, OneTimeKind, Store};
@@ -49,8 +49,65 @@ pub enum AssertionKeysError {
     },
 }
 
-/// The keys in a client's file.
-pub(super) fn keys(path: &Path) -> Result<Arc<KeySet>, AssertionKeysError> {
+/// The keys of a client: those in its file, which is read again when it has changed, so that a client can exchange its
+/// keys while the gateway runs.
+#[derive(Debug)]
+pub(super) struct ClientKeys {
+    path: PathBuf,
+    held: Mutex<Held>,
+}
+
+/// The keys as they were last read.
+#[derive(Debug)]
+struct Held {
+    keys: Arc<KeySet>,
+    /// What the file was like then; nothing if it could not be looked at.
+    seen: Option<(SystemTime, u64)>,
+    looked: Timestamp,
+}
+
+impl ClientKeys {
+    /// The keys in this file.
+    pub(super) fn open(path: &Path) -> Result<Self, AssertionKeysError> {
+        let held = Held {
+            seen: look(path),
+            keys: read(path)?,
+            looked: Timestamp::from_millis(i64::MIN),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            held: Mutex::new(held),
+        })
+    }
+
+    /// The keys as they are now. The file is looked at once a second at most; while it cannot be read, those of before
+    /// are good.
+    pub(super) fn current(&self, now: Timestamp) -> Arc<KeySet> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(held.looked) >= PAUSE {
+            held.looked = now;
+            let seen = look(&self.path);
+            if seen != held.seen {
+                held.seen = seen;
+                match read(&self.path) {
+                    Ok(keys) => held.keys = keys,
+                    Err(error) => {
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::warn!(%error, cause, "a client keeps the keys it had");
+                    }
+                }
+            }
+        }
+        Arc::clone(&held.keys)
+    }
+}
+
+fn look(path: &Path) -> Option<(SystemTime, u64)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len()))
+}
+
+fn read(path: &Path) -> Result<Arc<KeySet>, AssertionKeysError> {
     let named = || path.to_owned();
     let text = std::fs::read(path).map_err(|source| AssertionKeysError::Read {
         path: named(),
@@ -121,6 +178,8 @@ impl Assertion<'_> {
     }
 }
 
+/// How long the keys of a client are used before their file is looked at again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How far ahead its end may lie.
 const LONGEST: Duration = Duration::from_mins(5);
 /// In bytes.
@@ -197,6 +256,23 @@ mod tests {
         assert!(is_believed(&house, "keyed", next, later(299)).await);
         let alone = claims(json!({ "jti": "three", "aud": ["https://api.test/oauth"] }));
         assert!(is_believed(&house, "keyed", signed(&house.key, &alone), NOW).await);
+    }
+
+    /// Z01
+    #[tokio::test]
+    async fn a_client_that_exchanges_its_keys_is_believed_by_the_new_one_alone() {
+        let house = House::new().await;
+        let next = SigningKey::generate(Algorithm::ES256).unwrap();
+        let by = |key: &SigningKey, id: &str| signed(key, &claims(json!({ "jti": id })));
+        assert!(is_believed(&house, "keyed", by(&house.key, "1"), NOW).await);
+        let file = house.folder.path().join("keyed.json");
+        std::fs::write(&file, "{ \"keys\": [").unwrap();
+        assert!(is_believed(&house, "keyed", by(&house.key, "2"), later(1)).await);
+        let set = json!({ "keys": [next.jwk()] });
+        std::fs::write(&file, set.to_string()).unwrap();
+        assert!(!is_believed(&house, "keyed", by(&next, "3"), later(1)).await);
+        assert!(is_believed(&house, "keyed", by(&next, "4"), later(2)).await);
+        assert!(!is_believed(&house, "keyed", by(&house.key, "5"), later(2)).await);
     }
 
     /// Z01

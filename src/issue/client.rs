@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::assertion::{self, Assertion, AssertionKeysError};
+use super::assertion::{Assertion, AssertionKeysError, ClientKeys};
 use super::client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
 use super::{
     ClientCredentials, ClientProof, Grant, IssueError, LocalIssuer, StartError, audit, random,
@@ -15,7 +15,6 @@ use super::{
 use crate::settings::{SecretError, SecretSource};
 use crate::store::{Addition, Client, FormerSecret, Status, Store};
 use crate::token::{Digest, DigestHasher, Scope, Secret, Timestamp};
-use crate::verify::KeySet;
 use aws_lc_rs::constant_time;
 
 /// The programs that may ask for tokens. A clone is the same.
@@ -60,7 +59,7 @@ enum ExpectedProof {
     Nothing,
     Secret(KnownSecret),
     /// A JWT that one of these keys signed.
-    Assertion(Arc<KeySet>),
+    Assertion(Arc<ClientKeys>),
 }
 
 #[derive(Clone, Debug)]
@@ -158,7 +157,8 @@ impl Clients {
                     text: assertion,
                     client: &client.name,
                 };
-                assertion.holds(keys, &self.store, issuer, now).await
+                let keys = keys.current(now);
+                assertion.holds(&keys, &self.store, issuer, now).await
             }
             _ => Ok(false),
         }
@@ -318,9 +318,9 @@ impl ExpectedProof {
             Some(ClientAuth::None) => return Ok(Self::Nothing),
             Some(ClientAuth::PrivateKeyJwt) => {
                 let keys = settings.jwks.as_ref().ok_or(AssertionKeysError::Missing);
-                let keys = keys.and_then(|path| assertion::keys(path.as_path()));
+                let keys = keys.and_then(|path| ClientKeys::open(path.as_path()));
                 return keys
-                    .map(Self::Assertion)
+                    .map(|keys| Self::Assertion(Arc::new(keys)))
                     .map_err(|source| StartError::ClientKeys {
                         name: name.to_owned(),
                         source,

@@ -17,7 +17,8 @@ pub struct ClientSettings {
     /// How it proves which client it is. Default: by its secret, in the header or in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<ClientAuth>,
-    /// The file with its public keys, a JWK set (RFC 7517), for `auth = "private_key_jwt"`.
+    /// The file with its public keys, a JWK set (RFC 7517), for `auth = "private_key_jwt"`. It is read again when it has
+    /// changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<FilePath>,
     /// The grants it may use.

@@ -82,7 +82,7 @@ impl App {
 
 /// A mint with a store of its own, at a mount that speaks standard OAuth 2.
 pub(super) struct House {
-    folder: TempDir,
+    pub(super) folder: TempDir,
     pub(super) store: Store,
     pub(super) mint: Mint,
     pub(super) clients: Clients,

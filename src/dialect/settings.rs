@@ -120,7 +120,8 @@ pub struct KeySettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     /// How long one signs before its successor takes over, which is published a day before. Default: "90d"; never, for
-    /// APIs that have no key set for others to fetch: there the operator rotates, by `tollgate key rotate`.
+    /// APIs whose tokens do not say which key signed them: whoever checks them was handed one public key as a file, and
+    /// would refuse all tokens of the next. There the operator rotates, by `tollgate key rotate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotate: Option<Lifetime>,
 }

@@ -31,7 +31,8 @@ pub(super) enum StoreCommand {
         /// The file; nobody but its owner may read it
         file: PathBuf,
     },
-    /// Copy everything to another store, which must be empty; stop the gateway first
+    /// Copy everything, as it is at this moment, to another store, which must be empty. What a gateway does with the old
+    /// one from then on is not in the new one: stop it first if it is to go on with the copy
     Copy {
         /// The other store, as in `postgres://tollgate@db.internal/tollgate` or `sqlite:other.db`
         #[arg(long, value_name = "URL")]

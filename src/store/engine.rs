@@ -148,6 +148,18 @@ impl Store {
         }
     }
 
+    /// Asks questions of everything as it is at one moment, while others go on changing it.
+    pub(super) async fn still<T, F>(&self, looking: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.still(looking).await,
+            Engine::Postgres(postgres) => postgres.still(looking).await,
+        }
+    }
+
     /// Makes a change of one statement, and says how many rows it touched.
     pub(super) async fn alter(&self, change: Statement) -> Result<u64, StoreError> {
         match &self.engine {

@@ -156,7 +156,7 @@ pub enum StoreError {
     },
     /// After everything was copied, the two differ.
     #[error(
-        "copy {0}: the two have not the same number of rows; stop the gateway, and copy to a new store"
+        "copy {0}: the two have not the same number of rows, as somebody wrote to the new one; name another"
     )]
     Miscounted(&'static str),
     /// The backup cannot be written.

@@ -90,6 +90,26 @@ async fn a_server_is_backed_up_by_its_own_means() {
 }
 
 /// Two accounts, a client, a key, 1,201 sessions, two codes of which one is spent, a consent and three verdicts.
+#[tokio::test]
+async fn a_copy_is_of_one_moment_while_others_go_on_writing() {
+    for (from, to) in [
+        (Bed::sqlite(), Bed::sqlite()),
+        (Bed::postgres(), Bed::sqlite()),
+    ] {
+        let (from, to) = (from.open().await, to.open().await);
+        fill(&from).await;
+        let writing = async {
+            for _ in 0..200 {
+                from.add_session(session(None)).await.unwrap();
+            }
+        };
+        let (copied, ()) = tokio::join!(from.copy_to(&to), writing);
+        assert_eq!(copied.unwrap(), to.count().await.unwrap());
+        let later = from.count().await.unwrap();
+        assert!(later.iter().any(|count| count.rows == 1401), "{later:?}");
+    }
+}
+
 async fn fill(store: &Store) {
     let mut ada = account("hub", "ada");
     ada.email = Some("ada@example.com".to_owned());

@@ -126,6 +126,21 @@ impl Postgres {
         .await
     }
 
+    /// Asks questions of everything as it is at one moment, while others go on changing it.
+    pub(super) async fn still<T, F>(&self, looking: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.perform(|pool| async move {
+            let mut transaction = pool.begin().await.map_err(StoreError::from_pool)?;
+            let mut connection = Connection::Postgres(&mut transaction);
+            Statement::new(STILL).execute(&mut connection).await?;
+            looking(connection).await
+        })
+        .await
+    }
+
     async fn perform<T, F, W>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(Lender) -> W,
@@ -137,6 +152,8 @@ impl Postgres {
         task.await.map_err(|_| StoreError::Closed)?
     }
 }
+
+const STILL: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// Whether a connection broke, or its server is about to go (SQLSTATE class 57P).
 fn is_broken(error: &sqlx::Error) -> bool {

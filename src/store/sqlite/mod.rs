@@ -82,6 +82,20 @@ impl Sqlite {
         .await
     }
 
+    /// Asks questions of everything as it is at one moment, while others go on changing it.
+    pub(super) async fn still<T, F>(&self, looking: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.perform(|pool| async move {
+            // A transaction that only reads sees the file as it was at its first question.
+            let mut transaction = pool.begin().await.map_err(StoreError::from_pool)?;
+            looking(Connection::Sqlite(&mut transaction)).await
+        })
+        .await
+    }
+
     async fn perform<T, F, W>(&self, work: F) -> Result<T, StoreError>
     where
         F: FnOnce(SqlitePool) -> W,

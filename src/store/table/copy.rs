@@ -1,7 +1,7 @@
 //! Everything there is, counted, and moved to another store.
 
 use crate::store::fields::{Fields, Row};
-use crate::store::statement::{Statement, Value};
+use crate::store::statement::{Connection, Statement, Value};
 use crate::store::{Store, StoreError};
 
 /// How many rows a table has.
@@ -17,30 +17,28 @@ pub struct Count {
 impl Store {
     /// How many rows every table has.
     pub async fn count(&self) -> Result<Vec<Count>, StoreError> {
-        let mut counts = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
-            let row = self.ask_one(Statement::new(table.count)).await?;
-            let row = row.ok_or(StoreError::Statement(sqlx::Error::RowNotFound))?;
-            counts.push(Count {
-                table: table.name,
-                rows: row.of(table.name).number("rows")?,
-            });
-        }
-        Ok(counts)
+        self.still(|mut connection| Box::pin(async move { count(&mut connection).await }))
+            .await
     }
 
-    /// Copies every row into another store, which must be empty, a page at a time, and counts both afterwards. What
-    /// changes here meanwhile may be missing there, so nobody should be changing anything.
+    /// Copies every row into another store, which must be empty, a page at a time, and counts both afterwards. All rows
+    /// are those of the moment at which it began: what changes here meanwhile is not there.
     pub async fn copy_to(&self, target: &Self) -> Result<Vec<Count>, StoreError> {
         if target.count().await?.iter().any(|count| count.rows > 0) {
             return Err(StoreError::NotEmpty {
                 place: target.place(),
             });
         }
-        for table in TABLES {
-            self.copy_table(table, target).await?;
-        }
-        let (here, there) = (self.count().await?, target.count().await?);
+        let into = target.clone();
+        let copying = self.still(|mut connection| {
+            Box::pin(async move {
+                for table in TABLES {
+                    table.copy(&mut connection, &into).await?;
+                }
+                count(&mut connection).await
+            })
+        });
+        let (here, there) = (copying.await?, target.count().await?);
         for (here, there) in here.iter().zip(&there) {
             if here != there {
                 return Err(StoreError::Miscounted(here.table));
@@ -48,31 +46,19 @@ impl Store {
         }
         Ok(there)
     }
+}
 
-    async fn copy_table(&self, table: &'static Table, target: &Self) -> Result<(), StoreError> {
-        let mut after: Vec<Value> = table.key().map(|(_, kind)| kind.least()).collect();
-        loop {
-            let rows = self
-                .ask(Statement::with(table.page, std::mem::take(&mut after)))
-                .await?;
-            let Some(last) = rows.last() else {
-                return Ok(());
-            };
-            after = table.values(last, table.key())?;
-            let adding = rows.iter().map(|row| table.adding(row));
-            let adding = adding.collect::<Result<Vec<_>, _>>()?;
-            target
-                .transact(|mut connection| {
-                    Box::pin(async move {
-                        for row in adding {
-                            row.execute(&mut connection).await?;
-                        }
-                        Ok(())
-                    })
-                })
-                .await?;
-        }
+async fn count(connection: &mut Connection<'_>) -> Result<Vec<Count>, StoreError> {
+    let mut counts = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let row = Statement::new(table.count).one(connection).await?;
+        let row = row.ok_or(StoreError::Statement(sqlx::Error::RowNotFound))?;
+        counts.push(Count {
+            table: table.name,
+            rows: row.of(table.name).number("rows")?,
+        });
     }
+    Ok(counts)
 }
 
 /// A table, as far as moving it is concerned.
@@ -93,6 +79,35 @@ struct Table {
 impl Table {
     fn key(&self) -> impl Iterator<Item = &'static (&'static str, Kind)> {
         self.columns.iter().take(self.key)
+    }
+
+    /// Adds every row of this table to the target's.
+    async fn copy(
+        &self,
+        connection: &mut Connection<'_>,
+        target: &Store,
+    ) -> Result<(), StoreError> {
+        let mut after: Vec<Value> = self.key().map(|(_, kind)| kind.least()).collect();
+        loop {
+            let page = Statement::with(self.page, std::mem::take(&mut after));
+            let rows = page.all(connection).await?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after = self.values(last, self.key())?;
+            let adding = rows.iter().map(|row| self.adding(row));
+            let adding = adding.collect::<Result<Vec<_>, _>>()?;
+            target
+                .transact(|mut connection| {
+                    Box::pin(async move {
+                        for row in adding {
+                            row.execute(&mut connection).await?;
+                        }
+                        Ok(())
+                    })
+                })
+                .await?;
+        }
     }
 
     fn adding(&self, row: &Row) -> Result<Statement, StoreError> {

@@ -201,6 +201,7 @@ async fn mint(store: &Store) -> (Mint, LocalIssuer) {
         profile,
         keyring,
         register: Registration::Open,
+        former_end: Timestamp::from_millis(i64::MIN),
     };
     (
         Mint::new(store.clone(), clients, hashing, &master).unwrap(),

@@ -397,6 +397,7 @@ mod tests {
                 keyring: keyring.unwrap(),
                 profile,
                 register: Registration::Open,
+                former_end: Timestamp::from_millis(i64::MIN),
             };
             Self {
                 mount: Mount::new(dialect, issuer, mint, settings.prefix()),

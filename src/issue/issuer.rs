@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Keyring, Profile};
+use crate::token::{Keyring, Profile, Timestamp};
 
 /// The issuer of one mount: what its tokens look like and who signs them.
 #[derive(Clone, Debug)]
@@ -22,6 +22,9 @@ pub struct LocalIssuer {
     pub keyring: Arc<Keyring>,
     /// Whether strangers may register.
     pub register: Registration,
+    /// By when the last access token is dead that was issued while they lived longer than they do now; the beginning of
+    /// time if there is none.
+    pub former_end: Timestamp,
 }
 
 /// Whether strangers may make themselves an account.

@@ -536,6 +536,7 @@ mod tests {
                 .unwrap(),
             profile,
             register: Registration::Open,
+            former_end: Timestamp::from_millis(i64::MIN),
         }
     }
 

@@ -302,7 +302,9 @@ pub(super) fn verdict(of: Revoked, issuer: &LocalIssuer, now: Timestamp) -> Revo
         of,
         at: now,
         // A token may be dated up to a second ahead.
-        until: now.plus(issuer.profile.access_lifetime + Duration::from_secs(1)),
+        until: now
+            .plus(issuer.profile.access_lifetime + Duration::from_secs(1))
+            .max(issuer.former_end),
     }
 }
 

@@ -128,6 +128,7 @@ impl House {
                 profile: Profile::standard(),
                 keyring: keyring.unwrap(),
                 register: Registration::Closed,
+                former_end: Timestamp::from_millis(i64::MIN),
             },
             mint,
             clients,

@@ -11,7 +11,7 @@ use crate::issue::{
     Accounts, Authorizer, Clients, Hashing, KeyTerms, Keys, LocalIssuer, MasterKey, Mint,
 };
 use crate::store::Store;
-use crate::token::Timestamp;
+use crate::token::{Profile, Timestamp};
 
 /// What outlives a configuration. Commands that act on the store open it too, beside a running server.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ impl Kept {
                 token_lifetime: profile.access_lifetime,
             };
             let mount_keys = Keys::open(&store, terms, &master, now).await?;
+            let former_end = former_end(&store, name, &profile, now).await?;
             let issuer = LocalIssuer {
                 name: Arc::from(name.as_str()),
                 audience: identifier.clone(),
@@ -77,6 +78,7 @@ impl Kept {
                 keyring: mount_keys.keyring(),
                 profile,
                 register: settings.registration(),
+                former_end,
             };
             let mount = Mount::new(dialect, issuer, mint.clone(), settings.prefix());
             mounts.insert(name.clone(), Arc::new(mount));
@@ -95,6 +97,19 @@ impl Kept {
 }
 
 impl Kept {
+    /// Remembers how long access tokens live, now that some are about to be issued.
+    pub(super) async fn keep_lifetimes(&self) -> Result<(), StartError> {
+        for mount in self.mounts.values() {
+            let issuer = mount.issuer();
+            let access = issuer.profile.access_lifetime;
+            self.store
+                .keep_lifetime(&issuer.name, access, issuer.former_end)
+                .await
+                .map_err(StartError::Store)?;
+        }
+        Ok(())
+    }
+
     /// Takes the steps that are due for the signing keys, and takes over what other processes did with them.
     pub async fn tend_keys(&self, now: Timestamp) -> Result<(), StartError> {
         for keys in self.keys.values() {
@@ -102,6 +117,16 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+async fn former_end(
+    store: &Store,
+    realm: &str,
+    profile: &Profile,
+    now: Timestamp,
+) -> Result<Timestamp, StartError> {
+    let read = store.former_end(realm, profile.access_lifetime, now).await;
+    read.map_err(StartError::Store)
 }
 
 /// The data folder holds keys and the store: nobody else's to read.

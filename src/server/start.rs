@@ -43,6 +43,7 @@ impl Server {
         let workers = config.workers();
         let bound = bind(&config.listener, config.data_dir(), now)?;
         let kept = Kept::open(config, now).await?;
+        kept.keep_lifetimes().await?;
         let (chores, tasks) = (
             Chores::start().map_err(StartError::System)?,
             Tasks::default(),

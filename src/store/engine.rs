@@ -11,14 +11,12 @@ use super::schema::Standing;
 use super::settings::Place;
 use super::sqlite::Sqlite;
 use super::statement::{Connection, Statement};
-use super::table::Broom;
 use super::{StoreError, StoreSettings};
 
 /// What must survive a restart. A clone is the same store.
 #[derive(Clone, Debug)]
 pub struct Store {
     engine: Engine,
-    broom: Broom,
 }
 
 #[derive(Clone, Debug)]
@@ -43,10 +41,7 @@ impl Store {
                 Engine::Postgres(Postgres::open(way).await?)
             }
         };
-        Ok(Self {
-            engine,
-            broom: Broom::default(),
-        })
+        Ok(Self { engine })
     }
 
     /// Whether several processes that serve requests may have it open.
@@ -179,10 +174,6 @@ impl Store {
             Engine::Sqlite(sqlite) => sqlite.returning(change).await,
             Engine::Postgres(postgres) => postgres.ask(change).await,
         }
-    }
-
-    pub(super) const fn broom(&self) -> &Broom {
-        &self.broom
     }
 }
 

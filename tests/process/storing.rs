@@ -23,7 +23,7 @@ fn the_status_says_where_the_store_is_and_what_is_in_it() {
         "{said}"
     );
     let said = answer(&place.obey(&["store", "migrate"]));
-    assert!(said.contains("is at schema 1"), "{said}");
+    assert!(said.contains("is at schema 2"), "{said}");
 }
 
 #[test]

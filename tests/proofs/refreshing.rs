@@ -88,6 +88,7 @@ async fn strict(store: &Store) -> (Mint, LocalIssuer) {
         profile,
         keyring: keyring.unwrap(),
         register: Registration::Closed,
+        former_end: Timestamp::from_millis(i64::MIN),
     };
     (mint, issuer)
 }

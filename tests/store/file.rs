@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tollgate::store::{Addition, Store, StoreError, StoreSettings};
 
-use crate::bed::{account, client, key, session, start};
+use crate::bed::{account, at, client, key, session, start};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_reopening() {
@@ -39,6 +39,54 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     let found = store.client("shop").await.unwrap().unwrap();
     assert_eq!(format!("{found:?}"), format!("{:?}", client("shop")));
     assert_eq!(store.keys("hub").await.unwrap(), [key("hub", "k1")]);
+}
+
+/// As sessions are that were opened before there was a time to look at them.
+#[tokio::test]
+async fn sessions_of_an_earlier_schema_are_looked_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let mut live = session(None);
+    (live.idle_end, live.absolute_end) = (at(900_000), at(900_000));
+    for session in [session(None), live.clone()] {
+        store.add_session(session).await.unwrap();
+    }
+    store.close().await;
+    tamper(&folder, "UPDATE session SET due = 0").await;
+    let store = open(&folder).await;
+    let late = at(100_000);
+    assert_eq!(store.sweep(late).await.unwrap(), 2, "one gone, one put off");
+    assert_eq!(store.sweep(late).await.unwrap(), 0);
+    assert!(store.session(live.id).await.unwrap().is_some());
+}
+
+/// Whoever ends all sessions of a client, or looks for what is over, does not read those of everybody.
+#[tokio::test]
+async fn what_concerns_many_sessions_is_found_by_an_index() {
+    use sqlx::Connection;
+    let folder = tempfile::tempdir().unwrap();
+    open(&folder).await.close().await;
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("tollgate.db"));
+    let mut connection = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    for (question, index) in [
+        (
+            "EXPLAIN QUERY PLAN UPDATE session SET due = 1 WHERE realm = 'a' AND client = 'b' AND ended_at IS NULL",
+            "session_client",
+        ),
+        (
+            "EXPLAIN QUERY PLAN SELECT id FROM session WHERE due <= 1 ORDER BY due LIMIT 1000",
+            "session_due",
+        ),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(question)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert!(plan.iter().any(|step| step.3.contains(index)), "{plan:?}");
+    }
 }
 
 #[tokio::test]
@@ -251,7 +299,7 @@ async fn a_newer_schema_is_left_alone() {
     open(&folder).await.close().await;
     tamper(
         &folder,
-        "INSERT INTO schema_version VALUES (2, x'00'), (3, x'00')",
+        "INSERT INTO schema_version VALUES (3, x'00'), (4, x'00')",
     )
     .await;
     let error = refused(&folder).await;
@@ -259,8 +307,8 @@ async fn a_newer_schema_is_left_alone() {
         matches!(
             error,
             StoreError::Newer {
-                found: 3,
-                known: 1,
+                found: 4,
+                known: 2,
                 ..
             }
         ),

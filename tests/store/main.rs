@@ -7,6 +7,7 @@ mod bed;
 mod clients;
 mod file;
 mod keys;
+mod lifetimes;
 mod moving;
 mod once;
 #[path = "../postgres/mod.rs"]

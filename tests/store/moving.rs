@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use tollgate::store::{OneTimeKind, Redeemed, Revoked, Store, StoreError, StoreSettings};
 use tollgate::token::Digest;
@@ -21,7 +22,7 @@ async fn everything_moves_from_any_engine_to_any_other() {
         fill(&from).await;
         let counts = from.copy_to(&to).await.unwrap();
         let rows: Vec<_> = counts.iter().map(|count| count.rows).collect();
-        assert_eq!(rows, [2, 1, 1, 1201, 2, 1, 3]);
+        assert_eq!(rows, [2, 1, 1, 1201, 1, 2, 1, 3]);
         assert_eq!(counts, from.count().await.unwrap());
 
         let all = async |store: &Store| {
@@ -29,8 +30,12 @@ async fn everything_moves_from_any_engine_to_any_other() {
             let verdicts = store.revocations_since(0).await.unwrap();
             let verdicts: Vec<_> = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
             format!(
-                "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {verdicts:?}",
+                "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {verdicts:?}",
                 store.accounts("hub").await.unwrap(),
+                store
+                    .former_end("hub", Duration::from_mins(1), at(0))
+                    .await
+                    .unwrap(),
                 store.clients().await.unwrap(),
                 store.keys("hub").await.unwrap(),
                 store.sessions("hub", None).await.unwrap(),
@@ -138,6 +143,8 @@ async fn fill(store: &Store) {
     assert!(matches!(spending.await.unwrap(), Redeemed::First(_)));
     let consenting = store.keep_consent("hub", ada.id, "shop", scope("orders:read"), at(1));
     consenting.await.unwrap();
+    let lived = store.keep_lifetime("hub", Duration::from_mins(10), at(5));
+    lived.await.unwrap();
     for of in [
         Revoked::Token("t".to_owned()),
         Revoked::Session(session_id()),

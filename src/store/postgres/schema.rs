@@ -92,7 +92,10 @@ async fn has_versions(connection: &mut PgConnection) -> sqlx::Result<bool> {
     Ok(ours > 0)
 }
 
-const STEPS: Steps = Steps(&[include_str!("../migrations/postgres/0001_start.sql")]);
+const STEPS: Steps = Steps(&[
+    include_str!("../migrations/postgres/0001_start.sql"),
+    include_str!("../migrations/postgres/0002_ends.sql"),
+]);
 
 /// Until the end of the transaction; the number is nobody else's.
 const WAIT_FOR_OTHERS: &str = "SELECT pg_advisory_xact_lock(7813584120036197)";

@@ -93,6 +93,9 @@ async fn steps_taken(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(i64
     sqlx::query_as(STEPS_TAKEN).fetch_all(connection).await
 }
 
-const STEPS: Steps = Steps(&[include_str!("../migrations/sqlite/0001_start.sql")]);
+const STEPS: Steps = Steps(&[
+    include_str!("../migrations/sqlite/0001_start.sql"),
+    include_str!("../migrations/sqlite/0002_ends.sql"),
+]);
 
 const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (step INTEGER NOT NULL PRIMARY KEY, sha256 BLOB NOT NULL) STRICT";

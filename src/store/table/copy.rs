@@ -245,16 +245,30 @@ const TABLES: &[Table] = &[
             ("created_at", Kind::Number),
             ("ended_at", Kind::Number),
             ("ending", Kind::Text),
+            ("due", Kind::Number),
         ],
         key: 1,
         made: 0,
         count: "SELECT count(*) AS rows FROM session",
         page: "SELECT id, root, realm, account, subject, client, scope, salt, generation, seen, renewed_at, idle_end, \
-            absolute_end, digest, exclusive, created_at, ended_at, ending FROM session \
+            absolute_end, digest, exclusive, created_at, ended_at, ending, due FROM session \
             WHERE id > $1 ORDER BY id LIMIT 500",
         add: "INSERT INTO session (id, root, realm, account, subject, client, scope, salt, generation, seen, \
-            renewed_at, idle_end, absolute_end, digest, exclusive, created_at, ended_at, ending) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+            renewed_at, idle_end, absolute_end, digest, exclusive, created_at, ended_at, ending, due) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    },
+    Table {
+        name: "lifetime",
+        columns: &[
+            ("realm", Kind::Text),
+            ("access", Kind::Number),
+            ("former_end", Kind::Number),
+        ],
+        key: 1,
+        made: 0,
+        count: "SELECT count(*) AS rows FROM lifetime",
+        page: "SELECT realm, access, former_end FROM lifetime WHERE realm > $1 ORDER BY realm LIMIT 500",
+        add: "INSERT INTO lifetime (realm, access, former_end) VALUES ($1, $2, $3)",
     },
     Table {
         name: "one_time",

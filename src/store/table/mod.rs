@@ -3,20 +3,21 @@
 //! Each statement is written once and read by both engines. What can happen once only is one conditional statement, so
 //! that no two can both have been first, whatever the engine.
 //!
-//! Reading order: `account`, `client`, `key`, `session`, `one_time`, `consent`, `revocation`, `sweep`, `copy`.
+//! Reading order: `account`, `client`, `key`, `session`, `one_time`, `consent`,
+//! `revocation`, `lifetime`, `sweep`, `copy`.
 
 mod account;
 mod client;
 mod consent;
 mod copy;
 mod key;
+mod lifetime;
 mod one_time;
 mod revocation;
 mod session;
 mod sweep;
 
 pub use self::copy::Count;
-pub(super) use self::sweep::Broom;
 
 /// Every statement there is: whoever looks for damage prepares each once, so that a schema that does not fit is found
 /// there.
@@ -28,6 +29,7 @@ pub(super) fn statements() -> impl Iterator<Item = &'static str> {
         session::STATEMENTS,
         one_time::STATEMENTS,
         consent::STATEMENTS,
+        lifetime::STATEMENTS,
         revocation::STATEMENTS,
         sweep::STATEMENTS,
     ]

@@ -159,6 +159,8 @@ pub(super) async fn open(
 
 fn adding(session: Session) -> Statement {
     let root = (session.root != session.id).then_some(session.root);
+    let due = session.idle_end.min(session.absolute_end);
+    let due = session.ended.map_or(due, |ended| ended.at.min(due));
     Statement::new(ADD_SESSION)
         .bind(session.id)
         .bind(root)
@@ -178,6 +180,7 @@ fn adding(session: Session) -> Statement {
         .bind(session.created_at)
         .bind(session.ended.map(|ended| ended.at))
         .bind(session.ended.map(|ended| ended.why.word().to_owned()))
+        .bind(due)
 }
 
 fn read(row: &Row) -> Result<Session, StoreError> {
@@ -215,10 +218,10 @@ fn ended(row: Fields<'_>) -> Result<Option<Ended>, StoreError> {
 
 const ADD_SESSION: &str = "\
     INSERT INTO session (id, root, realm, account, subject, client, scope, salt, generation, seen, renewed_at, \
-    idle_end, absolute_end, digest, exclusive, created_at, ended_at, ending) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    idle_end, absolute_end, digest, exclusive, created_at, ended_at, ending, due) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 const SUPERSEDE: &str = "\
-    UPDATE session SET ended_at = $4, ending = $5, digest = NULL \
+    UPDATE session SET ended_at = $4, ending = $5, digest = NULL, due = $4 \
     WHERE realm = $1 AND client = $2 AND account = $3 AND exclusive = 1 AND ended_at IS NULL";
 const SESSION: &str = "\
     SELECT id, root, realm, account, subject, client, scope, salt, generation, seen, renewed_at, idle_end, \
@@ -244,13 +247,13 @@ const ROTATE: &str = "\
     WHERE id = $1 AND generation = $2 AND ended_at IS NULL AND absolute_end > $3 AND idle_end > $3";
 const NOTE_SEEN: &str = "UPDATE session SET seen = $2 WHERE id = $1 AND seen < $2";
 const END: &str = "\
-    UPDATE session SET ended_at = $2, ending = $3, digest = NULL \
+    UPDATE session SET ended_at = $2, ending = $3, digest = NULL, due = $2 \
     WHERE (id = $1 OR root = $1) AND (ended_at IS NULL OR (ending = 'superseded' AND ending <> $3))";
 const END_OF_ACCOUNT: &str = "\
-    UPDATE session SET ended_at = $3, ending = $4, digest = NULL \
+    UPDATE session SET ended_at = $3, ending = $4, digest = NULL, due = $3 \
     WHERE realm = $1 AND account = $2 AND ended_at IS NULL";
 const END_OF_CLIENT: &str = "\
-    UPDATE session SET ended_at = $3, ending = $4, digest = NULL \
+    UPDATE session SET ended_at = $3, ending = $4, digest = NULL, due = $3 \
     WHERE realm = $1 AND client = $2 AND ended_at IS NULL";
 
 pub(super) const STATEMENTS: &[&str] = &[

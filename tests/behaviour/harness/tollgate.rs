@@ -55,10 +55,21 @@ impl Tollgate {
     /// Starts with this file, or says why not.
     pub(crate) async fn try_start(toml: &str) -> Result<Self, String> {
         watch_for_panics();
-        let folder = prepared_folder();
+        let clock = TimeSource::manual(Timestamp::from_seconds(NOW));
+        Self::start_in(prepared_folder(), clock, toml).await
+    }
+
+    /// Stops, and starts again in the same folder with this file.
+    pub(crate) async fn again(self, toml: &str) -> Self {
+        let stopping = Box::pin(self.running.stop(pending()));
+        soon("the gateway's end", stopping).await;
+        let started = Self::start_in(self.folder, self.clock, toml).await;
+        started.unwrap_or_else(|error| panic!("{error}\nin\n{toml}"))
+    }
+
+    async fn start_in(folder: TempDir, clock: TimeSource, toml: &str) -> Result<Self, String> {
         let parsed = Config::parse("tollgate.toml", toml, folder.path());
         let (config, _) = parsed.map_err(|report| report.plain())?;
-        let clock = TimeSource::manual(Timestamp::from_seconds(NOW));
         let started = soon("the gateway", Server::start(&config, clock.clone())).await;
         let running = started.map_err(|error| format!("{error:?}"))?;
         Ok(Self {

@@ -66,6 +66,13 @@ impl Spaces {
         spaces
     }
 
+    /// The same after a restart with other settings.
+    async fn again(self, more: &str) -> Self {
+        let file = file(FILE, &self.up).replace("@more@", more);
+        let gateway = self.gateway.again(&file).await;
+        Self { gateway, ..self }
+    }
+
     async fn add(&self, email: &str, title: Option<&str>) {
         let account = NewAccount {
             name: email.to_owned(),
@@ -277,14 +284,6 @@ async fn nx_07_a_spent_refresh_token_is_refused_and_the_live_one_goes_on() {
     tokens(&spaces.refresh(&second.refresh, Some("c1")).await);
 }
 
-#[tokio::test]
-async fn nx_08_a_refresh_token_belongs_to_one_program() {
-    let spaces = Spaces::start().await;
-    let first = spaces.login(Some("c1")).await;
-    is_invalid_grant(&spaces.refresh(&first.refresh, Some("c2")).await);
-    tokens(&spaces.refresh(&first.refresh, Some("c1")).await);
-}
-
 /// the option to end the session, whichever of the earlier ones comes back.
 #[tokio::test]
 async fn x_09_a_spent_refresh_token_ends_the_session_where_the_operator_wants_it() {
@@ -303,6 +302,14 @@ async fn x_09_a_spent_refresh_token_ends_the_session_where_the_operator_wants_it
     let new = spaces.login(Some("c1")).await;
     is_invalid_grant(&spaces.refresh(&old.refresh, Some("c1")).await);
     tokens(&spaces.refresh(&new.refresh, Some("c1")).await);
+}
+
+#[tokio::test]
+async fn nx_08_a_refresh_token_belongs_to_one_program() {
+    let spaces = Spaces::start().await;
+    let first = spaces.login(Some("c1")).await;
+    is_invalid_grant(&spaces.refresh(&first.refresh, Some("c2")).await);
+    tokens(&spaces.refresh(&first.refresh, Some("c1")).await);
 }
 
 #[tokio::test]
@@ -589,6 +596,23 @@ async fn a_changed_password_ends_refresh_tokens_and_a_disabled_account_everythin
     spaces.gateway.disable("spaces", ADA).await;
     assert_eq!(spaces.opens(&second.access).await, 401);
     is_invalid_grant(&spaces.refresh(&second.refresh, Some("c1")).await);
+}
+
+/// tokens that were issued while they lived longer are dead for as long as they would have lived.
+#[tokio::test]
+async fn a_verdict_outlives_the_tokens_of_before_a_shorter_lifetime() {
+    let spaces = Spaces::start().await;
+    let tokens = spaces.login(Some("c1")).await;
+    let spaces = spaces.again("tokens = { access = \"1h\" }").await;
+    assert_eq!(spaces.opens(&tokens.access).await, 200);
+    spaces.gateway.disable("spaces", ADA).await;
+    for _ in 0..3 {
+        assert_eq!(spaces.opens(&tokens.access).await, 401);
+        spaces.gateway.advance(Duration::from_hours(48));
+    }
+    // A process that starts now has only the store to know it from.
+    let spaces = spaces.again("tokens = { access = \"1h\" }").await;
+    assert_eq!(spaces.opens(&tokens.access).await, 401);
 }
 
 /// what comes twice, or holds what no parameter does, changes nothing.

@@ -57,7 +57,8 @@ pub(super) fn obey(global: &Global, command: SessionCommand) -> Result<(), CliEr
             let (mint, issuer) = (&desk.kept.mint, desk.issuer(mount.as_deref())?);
             let count = match (session, user, client) {
                 (Some(session), _, _) => {
-                    let id = SessionId::from_hex(&session).ok_or_else(|| unknown(&session))?;
+                    let id = SessionId::from_hex(&session.to_ascii_lowercase())
+                        .ok_or_else(|| unknown(&session))?;
                     if !desk.wait(mint.end_session(id, issuer, desk.now))? {
                         return Err(unknown(&session));
                     }

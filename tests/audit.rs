@@ -149,7 +149,13 @@ async fn session(mint: &Mint, issuer: &LocalIssuer, store: &Store) -> Vec<Secret
     let _ = ask(refresh("kiosk", &three)).await;
     let _ = ask(refresh("shop", &one)).await;
     let (client, token) = (credentials("kiosk", "kiosk-s3cret"), three.clone());
-    let _ = ask(Ask::Introspect { client, token }).await;
+    let signed = false;
+    let _ = ask(Ask::Introspect {
+        client,
+        token,
+        signed,
+    })
+    .await;
     for client in ["kiosk", "shop"] {
         let (client, token) = (
             credentials(client, &format!("{client}-s3cret")),

@@ -117,6 +117,8 @@ pub enum Ask {
         client: ClientCredentials,
         /// The token.
         token: Secret,
+        /// Whether the answer is to be signed (RFC 9701 §4).
+        signed: bool,
     },
     /// The end of the session a token belongs to (RFC 7009).
     Revoke {
@@ -227,6 +229,8 @@ pub enum Answer {
     AccountKey(String),
     /// What a token is worth; nothing for whatever reason is one answer (RFC 7662 §2.2).
     Introspected(Option<Introspected>),
+    /// The same as a JWT, signed for whoever asked (RFC 9701 §5).
+    IntrospectedSigned(Secret),
     /// The token is worth nothing now, if it ever was something (RFC 7009 §2.2).
     Revoked,
     /// A code that hands a session over.

@@ -1,4 +1,6 @@
-//! What a token is worth now (RFC 7662).
+//! What a token is worth now (RFC 7662), and the same as a statement that whoever asked can show to others (RFC 9701).
+
+use serde_json::{Map, Value, json};
 
 use super::client::KnownClient;
 use super::revoke::Shown;
@@ -38,6 +40,55 @@ pub(super) async fn introspect(
     let subject = found.as_ref().map(|found| &*found.subject);
     audit::introspected(&issuer.name, &client.name, subject);
     Ok(found)
+}
+
+/// The same, signed for the client that asked (RFC 9701 §5). It names neither a subject nor an end at its top, and is of
+/// a type of its own: nobody takes it for an access token (§8.1).
+pub(super) fn signed(
+    found: Option<&Introspected>,
+    client: &KnownClient,
+    issuer: &LocalIssuer,
+    now: Timestamp,
+) -> Result<Secret, IssueError> {
+    let statement = json!({
+        "iss": issuer.identifier,
+        "aud": client.name,
+        "iat": now.seconds(),
+        "token_introspection": Introspected::members(found),
+    });
+    let key = issuer.keyring.signing();
+    Ok(Secret::new(key.statement(HEADER_TYPE, &statement)?))
+}
+
+impl Introspected {
+    /// What is told of a token, by the names of RFC 7662 §2.2. One that is worth nothing is told from no other.
+    pub fn members(found: Option<&Self>) -> Value {
+        let Some(token) = found else {
+            return json!({ "active": false });
+        };
+        let mut members = Map::new();
+        let mut say = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        let text = |value: &Option<String>| value.as_deref().map(Value::from);
+        let time = |moment: Option<Timestamp>| moment.map(|moment| moment.seconds().into());
+        let scope = Some(&token.scope).filter(|scope| !scope.is_empty());
+        say("active", Some(true.into()));
+        say("iss", Some(token.issuer.as_str().into()));
+        say("sub", Some(token.subject.as_str().into()));
+        say("aud", Some(token.audience.as_str().into()));
+        let kind = (!token.is_refresh_token).then(|| "Bearer".into());
+        say("token_type", kind);
+        say("scope", scope.map(|scope| scope.as_str().into()));
+        say("client_id", text(&token.client));
+        say("username", text(&token.username));
+        say("iat", time(token.issued_at));
+        say("exp", time(token.expires_at));
+        say("jti", text(&token.token_id));
+        Value::Object(members)
+    }
 }
 
 fn is_live(session: &Session, now: Timestamp) -> bool {
@@ -113,3 +164,6 @@ async fn username(account: Option<AccountId>, store: &Store) -> Result<Option<St
     let Some(id) = account else { return Ok(None) };
     Ok(store.account(id).await?.map(|account| account.name))
 }
+
+/// RFC 9701 §5.
+const HEADER_TYPE: &str = "token-introspection+jwt";

@@ -14,7 +14,7 @@ use super::{
 };
 use super::{introspect, revoke};
 use crate::store::{Account, Store};
-use crate::token::{Digest, Scope, Secret, Timestamp};
+use crate::token::{Scope, Secret, Timestamp};
 use crate::verify::{Revocations, Sightings};
 
 /// The part that answers asks, for whichever mount they came to. A clone is the same mint.
@@ -74,7 +74,7 @@ impl Mint {
     ) -> Result<Answer, IssueError> {
         let at = at.into();
         let now = at.now;
-        let (asked, who) = (asked(&ask), who(&ask));
+        let (asked, who) = (audit::asked(&ask), audit::who(&ask));
         let answer = match ask {
             Ask::ClientCredentials { client, scope } => {
                 self.client_credentials(&client, scope, issuer, now).await
@@ -102,10 +102,9 @@ impl Mint {
                 let asked = (&refresh_token, scope);
                 self.renew_session(&by, asked, issuer, now).await
             }
-            Ask::Introspect { client, token } => {
-                self.introspect(&client, &token, issuer, now).await
+            ask @ (Ask::Introspect { .. } | Ask::Revoke { .. }) => {
+                self.shown(ask, issuer, now).await
             }
-            Ask::Revoke { client, token } => self.revoke(&client, &token, issuer, now).await,
             ask @ (Ask::Password { .. } | Ask::Account { .. } | Ask::Myself { .. }) => {
                 self.proven(ask, issuer, at).await
             }
@@ -220,10 +219,31 @@ impl Mint {
         Ok(Answer::Issued(tokens))
     }
 
+    /// Answers those who show a token of which they want something.
+    async fn shown(
+        &self,
+        ask: Ask,
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<Answer, IssueError> {
+        match ask {
+            Ask::Introspect {
+                client,
+                token,
+                signed,
+            } => {
+                let asked = (&token, signed);
+                self.introspect(&client, asked, issuer, now).await
+            }
+            Ask::Revoke { client, token } => self.revoke(&client, &token, issuer, now).await,
+            _ => Err(IssueError::NotOffered),
+        }
+    }
+
     async fn introspect(
         &self,
         credentials: &ClientCredentials,
-        token: &Secret,
+        (token, signed): (&Secret, bool),
         issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<Answer, IssueError> {
@@ -236,6 +256,10 @@ impl Mint {
         }
         let kept = (&self.sessions, &self.store);
         let found = introspect::introspect(&client, token, kept, issuer, now).await?;
+        if signed {
+            let jwt = introspect::signed(found.as_ref(), &client, issuer, now)?;
+            return Ok(Answer::IntrospectedSigned(jwt));
+        }
         Ok(Answer::Introspected(found))
     }
 
@@ -324,65 +348,6 @@ impl super::sign::Signed {
             scope,
             scope_as_asked: true,
         })
-    }
-}
-
-/// What was asked, as the audit log calls it.
-const fn asked(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::ClientCredentials { .. } => "client_credentials",
-        Ask::Login { .. } => "login",
-        Ask::Renew { .. } | Ask::Refresh { .. } => "refresh_token",
-        Ask::Register { .. } => "register",
-        Ask::RecoverKey { .. } => "recover_key",
-        Ask::Password { .. } => "password",
-        Ask::Code { .. } => "authorization_code",
-        Ask::Wallet { .. } => "wallet",
-        Ask::Account { .. } => "account",
-        Ask::Introspect { .. } => "introspect",
-        Ask::Revoke { .. } => "revoke",
-        Ask::BeginHandoff { .. } => "begin_handoff",
-        Ask::RedeemHandoff { .. } => "redeem_handoff",
-        Ask::RegisterClient(_) => "register_client",
-        Ask::Myself { .. } => "myself",
-        Ask::Keys => "keys",
-        Ask::Metadata => "metadata",
-    }
-}
-
-/// Who says they are asking.
-fn who(ask: &Ask) -> Who {
-    match ask {
-        Ask::ClientCredentials { client, .. }
-        | Ask::Code { client, .. }
-        | Ask::Wallet { client, .. }
-        | Ask::Introspect { client, .. }
-        | Ask::Revoke { client, .. }
-        | Ask::Refresh {
-            by: Program::Known(client),
-            ..
-        } => Who::Client(client.id.clone()),
-        Ask::Refresh {
-            by: Program::Named(name),
-            ..
-        } => Who::Client(name.clone()),
-        Ask::RedeemHandoff { code, .. } => Who::Bearer(Digest::of(code.reveal().as_bytes())),
-        Ask::BeginHandoff { identity, .. } | Ask::Myself { identity } => {
-            Who::Name(identity.subject.as_deref().unwrap_or_default().to_owned())
-        }
-        Ask::Account { account, .. } => Who::Name(account.clone()),
-        Ask::RegisterClient(said) => Who::Client(said.title.clone().unwrap_or_default()),
-        Ask::Login { key, .. } => Who::Bearer(Digest::of(key.as_bytes())),
-        Ask::Renew { refresh_token }
-        | Ask::Refresh {
-            by: Program::Unnamed,
-            refresh_token,
-            ..
-        } => Who::Bearer(Digest::of(refresh_token.reveal().as_bytes())),
-        Ask::Register { name, .. } | Ask::RecoverKey { name, .. } | Ask::Password { name, .. } => {
-            Who::Name(name.clone())
-        }
-        Ask::Keys | Ask::Metadata => Who::Name(String::new()),
     }
 }
 

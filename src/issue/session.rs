@@ -773,6 +773,7 @@ mod tests {
         let ask = Ask::Introspect {
             client: House::credentials("shop", "wrong"),
             token: issued.access_token,
+            signed: true,
         };
         let wrong = house.mint.answer(ask, &house.issuer, NOW).await;
         assert!(matches!(wrong, Err(IssueError::InvalidClient { .. })));
@@ -835,6 +836,7 @@ mod tests {
             let ask = Ask::Introspect {
                 client: House::credentials("shop", "shop secret"),
                 token,
+                signed: false,
             };
             let answer = house.mint.answer(ask, &elsewhere, NOW).await;
             assert!(matches!(answer, Ok(Answer::Introspected(None))));

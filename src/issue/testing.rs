@@ -258,6 +258,7 @@ impl House {
         let ask = Ask::Introspect {
             client: app.credentials(),
             token: token.clone(),
+            signed: false,
         };
         match self.mint.answer(ask, &self.issuer, now).await? {
             Answer::Introspected(found) => Ok(found),

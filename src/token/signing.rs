@@ -119,9 +119,27 @@ impl SigningKey {
         profile: &Profile,
         claims: &impl serde::Serialize,
     ) -> Result<String, KeyError> {
+        self.compact(profile.header_type, profile.key_id_in_header, claims)
+    }
+
+    /// A JWT that is no access token, which its type says (RFC 8725 §3.11).
+    pub fn statement(
+        &self,
+        header_type: &str,
+        claims: &impl serde::Serialize,
+    ) -> Result<String, KeyError> {
+        self.compact(header_type, true, claims)
+    }
+
+    fn compact(
+        &self,
+        header_type: &str,
+        names_key: bool,
+        claims: &impl serde::Serialize,
+    ) -> Result<String, KeyError> {
         let mut header = Header::new(self.algorithm().jwa());
-        header.typ = Some(profile.header_type.to_owned());
-        header.kid = profile.key_id_in_header.then(|| self.kid.to_string());
+        header.typ = Some(header_type.to_owned());
+        header.kid = names_key.then(|| self.kid.to_string());
         let header = serde_json::to_vec(&header).map_err(|_| KeyError::Cryptography)?;
         let claims = serde_json::to_vec(claims).map_err(|_| KeyError::Cryptography)?;
         let mut token = URL_SAFE_NO_PAD.encode(header);

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tollgate::{
     store::Status,
-    token::{Secret, Timestamp},
+    token::{Algorithm, Secret, Timestamp},
+    verify::KeySet,
 };
 
 use crate::harness::{
@@ -52,6 +54,12 @@ grants = ["client_credentials"]
 scopes = ["orders:read"]
 redirect_uris = ["https://shop.test/cb"]
 
+# called as its tokens' audience is
+[client."https://gw.test/oauth"]
+secret = { file = "shop.secret" }
+grants = ["client_credentials"]
+scopes = ["orders:read"]
+
 [pages]
 title = "The House"
 scopes = { "orders:read" = "See your <orders>" }
@@ -73,6 +81,7 @@ const PKCE: &str =
     "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 const BANK: &str =
     "response_type=code&client_id=bank&redirect_uri=https%3A%2F%2Fbank.test%2Fcb%3Ftenant%3D1";
+const INTROSPECTION_JWT: &str = "application/token-introspection+jwt";
 const ISSUER: &str = "https://gw.test/oauth";
 
 /// The bench with an authorization endpoint, a few clients, and Ada.
@@ -743,6 +752,98 @@ async fn introspection_is_for_clients_that_prove_their_name_and_about_our_tokens
     }
 }
 
+/// I06: who asks for a JWT gets the answer signed, for itself and for no other purpose.
+#[tokio::test]
+async fn introspection_is_answered_signed_to_whoever_asks_so() {
+    let bench = house().await;
+    let (access, _) = tokens(&redeem(&bench, &code(&bench).await).send().await);
+    let plain = introspect(&bench, &access).send().await.json();
+    let signed = |accept: &str| introspect(&bench, &access).header("accept", accept).send();
+    let answer = signed(INTROSPECTION_JWT).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some(INTROSPECTION_JWT));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let (header, claims) = verified(&bench, &answer.text()).await;
+    assert_eq!(header["typ"], "token-introspection+jwt");
+    assert_eq!(
+        claims,
+        json!({ "iss": ISSUER, "aud": "shop", "iat": NOW, "token_introspection": plain })
+    );
+    // Of a token that is worth nothing it says just that.
+    let nothing = introspect(&bench, "nothing").header("accept", INTROSPECTION_JWT);
+    let (_, claims) = verified(&bench, &nothing.send().await.text()).await;
+    assert_eq!(claims["token_introspection"], json!({ "active": false }));
+    // Whoever likes the plain answer better, or takes any, gets that one.
+    for accept in [
+        "application/json",
+        "*/*",
+        "application/json, application/token-introspection+jwt;q=0.5",
+        "application/token-introspection+jwt;q=0",
+    ] {
+        assert_eq!(signed(accept).await.json(), plain, "{accept}");
+    }
+    let either = signed("text/html, Application/Token-Introspection+JWT, application/json;q=0.9");
+    assert_eq!(either.await.header("content-type"), Some(INTROSPECTION_JWT));
+    // I01, I05: a refusal is no statement.
+    let form = [("token", &*access)];
+    let stranger = bench.post("/oauth/introspect").form(&form);
+    let stranger = stranger.basic("shop", "wrong");
+    let refused = stranger.header("accept", INTROSPECTION_JWT).send().await;
+    oauth_error(&refused, "invalid_client");
+}
+
+/// W12, W11, JW-08: what is signed by the same key for another purpose is no access token, though it says the same issuer,
+/// and, as its client is called so, the same audience.
+#[tokio::test]
+async fn a_signed_introspection_opens_no_route() {
+    let bench = house().await;
+    let (access, _) = tokens(&redeem(&bench, &code(&bench).await).send().await);
+    let opens = async |token: &str| {
+        let answer = bench.get("/orders/7").bearer(token).send().await;
+        answer.status
+    };
+    assert_eq!(opens(&access).await, 200);
+    let form = [
+        ("token", &*access),
+        ("client_id", ISSUER),
+        ("client_secret", SHOP_SECRET),
+    ];
+    let asked = bench.post("/oauth/introspect").form(&form);
+    let statement = asked.header("accept", INTROSPECTION_JWT).send().await;
+    assert_eq!(statement.status, 200, "{}", statement.text());
+    let statement = statement.text();
+    let (_, claims) = verified(&bench, &statement).await;
+    assert_eq!(
+        (&claims["iss"], &claims["aud"]),
+        (&json!(ISSUER), &json!(ISSUER))
+    );
+    bench
+        .refuses(bench.get("/orders/7").bearer(&statement))
+        .await;
+    // Nor is it a token to be asked about, renewed or taken back.
+    assert!(!is_active(&bench, &statement).await);
+    oauth_error(
+        &refresh(&bench, &statement, &[]).send().await,
+        "invalid_grant",
+    );
+    let revoked = bench.post("/oauth/revoke");
+    let revoked = revoked.form(&[("token", &*statement), ("client_id", "app")]);
+    assert_eq!(revoked.send().await.status, 200);
+    assert_eq!(opens(&access).await, 200);
+}
+
+/// Header and claims of a JWT, once its signature was found to be that of a published key.
+async fn verified(bench: &Bench, jwt: &str) -> (Value, Value) {
+    let keys = bench.get("/oauth/jwks").send().await;
+    let keys = KeySet::read(&keys.body, &Algorithm::ALL).unwrap();
+    let claims = tollgate::verify::jwt::verify(jwt, &keys).unwrap();
+    let header = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').next().unwrap());
+    (
+        serde_json::from_slice(&header.unwrap()).unwrap(),
+        serde_json::from_slice(&claims).unwrap(),
+    )
+}
+
 /// V01, V02, V03, V04, V05, V07.
 #[tokio::test]
 async fn a_revoked_token_takes_its_session_along_at_once() {
@@ -844,6 +945,11 @@ async fn metadata_says_what_is_enforced() {
     assert_eq!(
         body["authorization_response_iss_parameter_supported"],
         json!(true)
+    );
+    // I06
+    assert_eq!(
+        body["introspection_signing_alg_values_supported"],
+        json!(["ES256"])
     );
     for (name, value) in body.as_object().unwrap() {
         assert_ne!(value, &json!([]), "{name}");

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::dialect::standard::{answer, whole_seconds};
 use crate::issue::{Introspected, IssueError, Issued};
 use crate::net::Body;
-use crate::token::Timestamp;
+use crate::token::Secret;
 
 /// What is wrong with a request, in the words of RFC 6749 §5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,34 +61,18 @@ pub(super) fn granted(issued: &Issued) -> Response<Body> {
     said(&Value::Object(body))
 }
 
-/// RFC 7662 §2.2. A token that is worth nothing is told from no other.
+/// RFC 7662 §2.2.
 pub(super) fn introspected(token: Option<&Introspected>) -> Response<Body> {
-    let Some(token) = token else {
-        return said(&json!({ "active": false }));
-    };
-    let mut body = Map::new();
-    body.insert("active".into(), true.into());
-    body.insert("iss".into(), token.issuer.as_str().into());
-    body.insert("sub".into(), token.subject.as_str().into());
-    body.insert("aud".into(), token.audience.as_str().into());
-    if !token.is_refresh_token {
-        body.insert("token_type".into(), "Bearer".into());
-    }
-    let mut add = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
-        }
-    };
-    let text = |value: &Option<String>| value.as_deref().map(Value::from);
-    let time = |moment: Option<Timestamp>| moment.map(|moment| moment.seconds().into());
-    let scope = Some(&token.scope).filter(|scope| !scope.is_empty());
-    add("scope", scope.map(|scope| scope.as_str().into()));
-    add("client_id", text(&token.client));
-    add("username", text(&token.username));
-    add("iat", time(token.issued_at));
-    add("exp", time(token.expires_at));
-    add("jti", text(&token.token_id));
-    said(&Value::Object(body))
+    said(&Introspected::members(token))
+}
+
+/// RFC 9701 §5.
+pub(super) fn introspected_signed(jwt: &Secret) -> Response<Body> {
+    uncached(answer(
+        StatusCode::OK,
+        INTROSPECTION_JWT,
+        jwt.reveal().to_owned(),
+    ))
 }
 
 /// RFC 7009 §2.2: the status says it all.
@@ -165,3 +149,6 @@ pub(super) const SERVER_ERROR: Mistake = Mistake {
     error: "server_error",
     description: "something went wrong on our side",
 };
+
+/// What a signed answer is called, by whoever asks for one (RFC 9701 §4).
+pub(super) const INTROSPECTION_JWT: &str = "application/token-introspection+jwt";

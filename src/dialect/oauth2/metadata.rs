@@ -6,7 +6,8 @@ use crate::issue::Grant;
 use crate::token::Algorithm;
 
 /// The document (RFC 8414 §2), for a mount that clients reach at `url`. What would be an empty list is left out (§3.2).
-pub(super) fn document(issuer: &str, url: &str) -> Value {
+/// Its keys sign by `algorithm`.
+pub(super) fn document(issuer: &str, url: &str, algorithm: Algorithm) -> Value {
     let mut document = Map::new();
     let mut say = |name: &str, value: Value| {
         if value.as_array().is_none_or(|list| !list.is_empty()) {
@@ -31,6 +32,10 @@ pub(super) fn document(issuer: &str, url: &str) -> Value {
     say(
         "introspection_endpoint_auth_methods_supported",
         list(&BY_PROOF),
+    );
+    say(
+        "introspection_signing_alg_values_supported",
+        list(&[algorithm.name()]),
     );
     say(
         "revocation_endpoint_auth_methods_supported",

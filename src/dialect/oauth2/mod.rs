@@ -1,4 +1,4 @@
-//! OAuth 2.0: tokens (RFC 6749), introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414), keys (RFC 7517).
+//! OAuth 2.0: tokens (RFC 6749), introspection (RFC 7662, RFC 9701), revocation (RFC 7009), metadata (RFC 8414), keys (RFC 7517).
 //!
 //! Clients authenticate by `Authorization: Basic`, in the body, by a JWT they signed (RFC 7523), or not at all if they
 //! cannot keep a secret; never in two ways at once. What the metadata names is what is served: both are written from one
@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
 
-use self::answer::{SERVER_ERROR, failed, failure, granted, introspected, published, revoked};
+use self::answer::{
+    SERVER_ERROR, failed, failure, granted, introspected, introspected_signed, published, revoked,
+};
 use super::settings::lifetime;
 use super::standard;
 use super::{Asked, Dialect, Endpoint, LimitSettings, Malformed, MountSettings, Place, Spot};
@@ -104,10 +106,12 @@ impl Dialect for OAuth2 {
         match outcome {
             Ok(Answer::Issued(issued)) => granted(issued),
             Ok(Answer::Introspected(token)) => introspected(token.as_ref()),
+            Ok(Answer::IntrospectedSigned(jwt)) => introspected_signed(jwt),
             Ok(Answer::Revoked) => revoked(),
             Ok(Answer::Keys(keys)) => published("application/jwk-set+json", keys),
             Ok(Answer::Metadata { issuer }) => {
-                published("application/json", &metadata::document(issuer, &self.url))
+                let document = metadata::document(issuer, &self.url, self.profile.algorithm);
+                published("application/json", &document)
             }
             // The others have no place in this dialect, so it never asks for them.
             Ok(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, SERVER_ERROR),

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::ACCEPT;
 use http::request::Parts;
 
-use super::answer::{INVALID_SCOPE, Mistake};
+use super::answer::{INTROSPECTION_JWT, INVALID_SCOPE, Mistake};
 use super::client::{Credentials, credentials};
 use crate::dialect::form::{self, Kind};
 use crate::issue::{Ask, ClientCredentials, ClientProof, Grant, Program};
@@ -47,7 +49,33 @@ pub(super) fn introspect(head: &Parts, body: &Bytes) -> Result<Ask, Mistake> {
     let mut form = Parameters::read(head, body)?;
     let client = proven(credentials(&head.headers, form.credentials())?)?;
     let token = wanted(form.token, "token is missing")?;
-    Ok(Ask::Introspect { client, token })
+    Ok(Ask::Introspect {
+        client,
+        token,
+        signed: wants_jwt(&head.headers),
+    })
+}
+
+/// Whether a signed answer is what is asked for (RFC 9701 §4): by its name, and no less than the plain one, which is
+/// what whoever takes anything gets.
+fn wants_jwt(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(ACCEPT).iter();
+    let ranges = fields
+        .filter_map(|field| field.to_str().ok())
+        .flat_map(|field| field.split(','));
+    let (mut signed, mut plain) = (0.0, 0.0);
+    for range in ranges {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let weight: f32 = weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+        if kind.eq_ignore_ascii_case(INTROSPECTION_JWT) {
+            signed = weight;
+        } else if kind.eq_ignore_ascii_case("application/json") {
+            plain = weight;
+        }
+    }
+    signed > 0.0 && signed >= plain
 }
 
 /// A request at the revocation endpoint (RFC 7009 §2.1).

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Grant;
+use super::{Grant, redirect_uri};
 use crate::settings::{Dotted, FilePath, Place, Problem, SecretSource};
 use crate::token::Scope;
 
@@ -112,14 +112,15 @@ impl ClientSettings {
             problems.push(problem.help("say where people may be sent back to, byte for byte"));
         }
         for (index, uri) in self.redirect_uris.iter().enumerate() {
-            let wrong = match url::Url::parse(uri) {
-                Err(_) => "nobody can be sent there: it is no whole URL",
-                Ok(url) if url.fragment().is_some() => "nobody can be sent to a fragment",
-                Ok(_) => continue,
+            let Err(wrong) = redirect_uri::check(uri) else {
+                continue;
             };
             let at = Place::value(place.key("redirect_uris").item(index));
             let problem = Problem::error("TG0246", at, wrong);
-            problems.push(problem.help("write for example \"https://shop.example.com/back\""));
+            problems.push(problem.help(
+                "write a whole URL of a site over TLS, such as \"https://shop.example.com/back\", of the own machine, \
+                 \"http://127.0.0.1/back\", or of an app, \"com.example.shop:/back\"",
+            ));
         }
         problems
     }
@@ -217,11 +218,19 @@ mod tests {
             ),
             (
                 "secret = { env = \"A\" }\nredirect_uris = [\"/back\"]",
-                "whole URL",
+                "not absolute",
             ),
             (
                 "secret = { env = \"A\" }\nredirect_uris = [\"https://a.test/#b\"]",
                 "fragment",
+            ),
+            (
+                "secret = { env = \"A\" }\nredirect_uris = [\"https://a.test/b\", \"http://a.test/b\"]",
+                "without TLS",
+            ),
+            (
+                "secret = { env = \"A\" }\nredirect_uris = [\"javascript:alert(1)\"]",
+                "scheme that is not taken",
             ),
         ] {
             let said = wrong(text);

@@ -10,7 +10,8 @@
 //!
 //! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `import`,
 //! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `renewal`, `sign`, `revoke`, `introspect`,
-//! `ending`; then people at their browsers: `authorization_request`, `authorize`, `visit`; then the keys: `master`,
+//! `ending`; then people at their browsers: `redirect_uri`, `authorization_request`, `authorize`,
+//! `visit`; then the keys: `master`,
 //! `rotate`; then `audit`, `random`, `error`.
 
 mod account;
@@ -35,6 +36,7 @@ mod mint;
 mod newcomer;
 mod proof;
 mod random;
+mod redirect_uri;
 mod register;
 mod renewal;
 mod revoke;

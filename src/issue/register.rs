@@ -3,12 +3,10 @@
 //! Nobody has vouched for them: they get no more than the mount says strangers may have, send people only where they
 //! said beforehand, and act for nobody who has not been asked.
 
-use url::{Host, Url};
-
 use super::client::KnownClient;
 use super::{
     Answer, ClientAuth, Grant, IssueError, LocalIssuer, Mint, Registered, Registering,
-    Registration, audit, random,
+    Registration, audit, random, redirect_uri,
 };
 use crate::store::{Addition, Client, Status};
 use crate::token::{Digest, Scope, Secret, Timestamp};
@@ -84,7 +82,7 @@ fn settled(said: Registering) -> Result<Registering, IssueError> {
         ));
     }
     for uri in &said.redirect_uris {
-        is_target(uri).map_err(IssueError::InvalidRedirectUri)?;
+        redirect_uri::check(uri).map_err(IssueError::InvalidRedirectUri)?;
     }
     let open = [Grant::AuthorizationCode, Grant::RefreshToken].map(Grant::word);
     let grants: Vec<String> = open
@@ -103,39 +101,6 @@ fn settled(said: Registering) -> Result<Registering, IssueError> {
     Ok(Registering { grants, ..said })
 }
 
-/// Whether people may be sent there: to a site over TLS, to the own machine, or to an app (RFC 8252 §7).
-fn is_target(uri: &str) -> Result<(), &'static str> {
-    let is = |fits: bool, otherwise| fits.then_some(()).ok_or(otherwise);
-    let is_plain = uri.len() <= URI_MAX && uri.bytes().all(|byte| byte.is_ascii_graphic());
-    is(
-        is_plain && !uri.contains('\\'),
-        "a redirect URI is too long or holds other signs",
-    )?;
-    is(!uri.contains('#'), "a redirect URI has a fragment")?;
-    let url = Url::parse(uri).map_err(|_| "a redirect URI is not absolute")?;
-    is(
-        url.username().is_empty() && url.password().is_none(),
-        "a redirect URI names a person",
-    )?;
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" => is(is_near(&url), "a redirect URI is without TLS"),
-        scheme => is(
-            !FORBIDDEN.contains(&scheme),
-            "a redirect URI is of a scheme that is not taken",
-        ),
-    }
-}
-
-fn is_near(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 fn hex(bytes: [u8; 12]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -145,24 +110,10 @@ fn hex(bytes: [u8; 12]) -> String {
     })
 }
 
-/// What would run in the page, or reads what is the person's own.
-const FORBIDDEN: [&str; 10] = [
-    "javascript",
-    "data",
-    "vbscript",
-    "blob",
-    "file",
-    "filesystem",
-    "about",
-    "ftp",
-    "ws",
-    "wss",
-];
 /// 256 bits.
 const SECRET_LEN: usize = 43;
 const TITLE_MAX: usize = 256;
 const URIS_MAX: usize = 10;
-const URI_MAX: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -189,39 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn people_are_sent_to_safe_places_only() {
-        for uri in [
-            "https://desk.test/cb?x=1",
-            "http://localhost:8400/cb",
-            "http://127.0.0.1/cb",
-            "http://[::1]:9/cb",
-            "desk://cb",
-            "com.example.desk:/cb",
-        ] {
-            settled(said(&[uri])).unwrap();
-        }
-        for uri in [
-            "",
-            "desk.test/cb",
-            "/cb",
-            "http://desk.test/cb",
-            "http://localhost.evil.test/",
-            "https://ada@desk.test/",
-            "https://desk.test/#x",
-            "https://desk.test/a b",
-            "https://desk.test\\@evil.test/",
-            "javascript:alert(1)",
-            "JavaScript:alert(1)",
-            "data:text/html,x",
-            "file:///etc/passwd",
-            "https://desk.test/\u{e4}",
-        ] {
-            let refused = settled(said(&[uri]));
-            assert!(
-                matches!(refused, Err(IssueError::InvalidRedirectUri(_))),
-                "{uri}"
-            );
-        }
+    fn a_client_says_where_people_go_and_says_it_safely() {
+        settled(said(&["https://desk.test/cb", "desk://cb"])).unwrap();
+        let refused = settled(said(&["https://desk.test/cb", "javascript:alert(1)"]));
+        assert!(matches!(refused, Err(IssueError::InvalidRedirectUri(_))));
         let many = ["https://desk.test/cb"; 11];
         for uris in [&[][..], &many] {
             let refused = settled(said(uris));

@@ -3,9 +3,9 @@
 //! An answer goes nowhere but to an address that the client has registered (RFC 9700 §4.1.3): whatever is wrong with
 //! client or address is told to the person. All else is told to the client, there.
 
-use super::IssueError;
 use super::client::KnownClient;
 use super::grant::Grant;
+use super::{IssueError, redirect_uri};
 use crate::token::{Excess, Scope};
 
 /// What a program asks of a person (RFC 6749 §4.1.1), checked.
@@ -17,6 +17,9 @@ pub struct AuthorizationRequest {
     pub title: String,
     /// Whether people are not asked for their consent.
     pub is_trusted: bool,
+    /// Whether another program could be asking in its name and get the answer, so that what was agreed to before says
+    /// nothing of this one (RFC 8252 §8.6).
+    pub may_be_imitated: bool,
     /// Where the answer goes.
     pub back: Back,
     /// What its tokens are to permit: what it asked for, or all it may have.
@@ -165,6 +168,7 @@ impl Said<'_> {
                 title: client.title,
                 client: client.name,
                 is_trusted: client.trusted,
+                may_be_imitated: client.is_public && redirect_uri::is_anybodys(uri),
                 back,
                 scope: wish.scope,
                 has_asked: wish.has_asked,

@@ -123,13 +123,16 @@ impl Authorizer {
         Scope::from_words(words).unwrap_or_else(|_| Scope::empty())
     }
 
-    /// Whether a person has let a program do all this before.
+    /// Whether a person has let a program do all this before, and it is surely the same program that asks now.
     pub async fn has_consented(
         &self,
         account: &Account,
         request: &AuthorizationRequest,
         issuer: &LocalIssuer,
     ) -> Result<bool, IssueError> {
+        if request.may_be_imitated {
+            return Ok(false);
+        }
         let consent = self
             .store
             .consent(&issuer.name, account.id, &request.client)

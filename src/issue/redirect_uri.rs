@@ -26,6 +26,12 @@ pub(super) fn check(uri: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Whether another program on the person's machine could be listening there: on a port of the machine itself, or for a
+/// scheme that anybody can claim (RFC 8252 §8.6).
+pub(super) fn is_anybodys(uri: &str) -> bool {
+    Url::parse(uri).map_or(true, |url| url.scheme() != "https" || is_near(&url))
+}
+
 fn is_near(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -84,6 +90,21 @@ mod tests {
             "https://desk.test/\u{e4}",
         ] {
             assert!(check(uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_site_over_tls_is_its_owners_and_every_other_place_anybodys() {
+        assert!(!is_anybodys("https://desk.test/cb"));
+        for uri in [
+            "http://127.0.0.1:8400/cb",
+            "http://[::1]/cb",
+            "http://localhost/cb",
+            "https://localhost/cb",
+            "desk://cb",
+            "com.example.desk:/cb",
+        ] {
+            assert!(is_anybodys(uri), "{uri}");
         }
     }
 }

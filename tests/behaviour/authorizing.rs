@@ -1045,6 +1045,38 @@ async fn consent_is_remembered_for_a_person_a_client_and_its_scopes() {
     assert!(location(&bank).starts_with("https://bank.test/cb?tenant=1&code="));
 }
 
+/// S24: where another program of the person's machine could get the answer, what was agreed to before is not taken for
+/// agreement (RFC 8252 §8.6).
+#[tokio::test]
+async fn a_program_that_another_can_pass_for_is_agreed_to_every_time() {
+    let bench = house().await;
+    let at = |client: &str, uri: &str, more: &str| {
+        let uri = form_urlencoded::byte_serialize(uri.as_bytes()).collect::<String>();
+        format!(
+            "/oauth/authorize?response_type=code&client_id={client}&redirect_uri={uri}&{PKCE}{more}"
+        )
+    };
+    let mut ada = somebody(&bench);
+    let question = ada.arrives_as(&asking(""), "ada", PASSWORD).await;
+    assert!(told(&ada.answers(&question, "allow").await, "code").is_some());
+    for uri in ["http://127.0.0.1:49152/cb", "app.test:/cb"] {
+        for _ in 0..2 {
+            let question = ada.goes(&at("app", uri, "")).await;
+            assert_eq!(question.status, 200, "{}", question.text());
+            let answer = ada.answers(&question, "allow").await;
+            assert!(told(&answer, "code").is_some(), "{uri}");
+        }
+        let silent = ada.goes(&at("app", uri, "&prompt=none")).await;
+        assert_eq!(told(&silent, "error").as_deref(), Some("consent_required"));
+    }
+    // A site over TLS is its owner's, and what the operator trusts is not asked about.
+    assert!(told(&ada.goes(&asking("")).await, "code").is_some());
+    for uri in ["http://127.0.0.1/cb", "https://bank.test/cb?tenant=1"] {
+        let answer = ada.goes(&at("bank", uri, "")).await;
+        assert!(told(&answer, "code").is_some(), "{uri}");
+    }
+}
+
 #[tokio::test]
 async fn a_person_who_does_not_agree_goes_back_without_a_code() {
     let bench = house().await;

@@ -124,7 +124,7 @@ access_log = { enabled = false }
 speak = "oauth2"
 
 [client.reader]
-auth = "none"
+secret = { file = "shop.secret" }
 title = "Paper Reader"
 grants = ["authorization_code", "refresh_token"]
 scopes = ["orders:read", "orders:write", "profile"]

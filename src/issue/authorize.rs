@@ -4,11 +4,11 @@
 use super::audit;
 use super::authorization_request::{AuthorizationRequest, AuthorizeError, Said};
 use super::client::Clients;
-use super::grant::{AuthorizationCode, password};
+use super::grant::{Agreement, AuthorizationCode, password};
 use super::totp::SecondFactors;
 use super::visit::Visits;
 use super::{Accounts, Circumstances, IssueError, LocalIssuer, MasterKey, StartError};
-use crate::store::{Account, AccountId, Status, Store};
+use crate::store::{Account, AccountId, Addition, Status, Store};
 use crate::token::{Ceiling, Scope, Secret, Timestamp};
 
 /// Checks requests, knows the people, and gives codes. A clone does the same.
@@ -178,21 +178,56 @@ impl Authorizer {
         issuer: &LocalIssuer,
         now: Timestamp,
     ) -> Result<String, IssueError> {
+        let code = self.code(account, request, issuer);
+        let secret = code.keep(&self.store, now).await?;
+        audit::code_given(&issuer.name, &account.name, &request.client, &code.scope);
+        Ok(request
+            .back
+            .with(&[("code", secret.reveal())], &issuer.identifier))
+    }
+
+    /// The same for a person who agreed just now: a form gets one code, however often it is sent. None: that code was
+    /// used already, or is no longer good.
+    pub async fn give_code_for(
+        &self,
+        agreement: Agreement<'_>,
+        (account, request): (&Account, &AuthorizationRequest),
+        issuer: &LocalIssuer,
+        now: Timestamp,
+    ) -> Result<Option<String>, IssueError> {
+        let code = self.code(account, request, issuer);
+        let scope = code.scope.clone();
+        let derived = self.visits.derived(agreement.mark, account.id);
+        let kept = code.keep_for(&derived, agreement.lives, &self.store, now);
+        let Some((secret, kept)) = kept.await? else {
+            return Ok(None);
+        };
+        if kept == Addition::Added {
+            audit::code_given(&issuer.name, &account.name, &request.client, &scope);
+        }
+        let back = &request.back;
+        Ok(Some(
+            back.with(&[("code", secret.reveal())], &issuer.identifier),
+        ))
+    }
+
+    fn code(
+        &self,
+        account: &Account,
+        request: &AuthorizationRequest,
+        issuer: &LocalIssuer,
+    ) -> AuthorizationCode {
         let scope = self.grantable(request, account, issuer);
-        let code = AuthorizationCode {
+        AuthorizationCode {
             client: request.client.clone(),
             redirect_uri: request.back.redirect_uri.clone(),
             challenge: request.challenge.clone(),
             scope_as_asked: !request.has_asked || scope == request.scope,
-            scope: scope.clone(),
+            scope,
             account: account.id.to_string(),
             generation: account.generation,
             issuer: issuer.identifier.clone(),
-        };
-        let secret = code.keep(&self.store, now).await?;
-        audit::code_given(&issuer.name, &account.name, &request.client, &scope);
-        Ok(request
-            .back
-            .with(&[("code", secret.reveal())], &issuer.identifier))
+            good_until: None,
+        }
     }
 }

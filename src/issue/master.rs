@@ -31,6 +31,8 @@ pub(super) enum Purpose {
     SealVisits,
     /// Marking the forms of pages.
     MarkForms,
+    /// Deriving the code that a form gets.
+    CodesOfForms,
     /// Deriving the refresh tokens that are spent at every use.
     RotatingRefresh,
     /// Hiding what is said by those that must look like a number.
@@ -150,6 +152,7 @@ impl Purpose {
             Self::StandingRefresh => "refresh",
             Self::SealVisits => "seal visits",
             Self::MarkForms => "mark forms",
+            Self::CodesOfForms => "codes of forms",
             Self::RotatingRefresh => "refresh sessions",
             Self::NumberedRefresh => "refresh sessions by number",
         }

@@ -59,7 +59,7 @@ pub use authorize::{Authorizer, SigningIn};
 pub use client::{Clients, KnownClient, NewClient};
 pub use client_settings::{ClientAuth, ClientSettings, HandoffSettings, WalletSettings};
 pub use error::{IssueError, StartError, Unproven};
-pub use grant::{Grant, SignInText};
+pub use grant::{Agreement, Grant, SignInText};
 pub use hashing::{Hashing, PasswordSettings, Verdict};
 pub use import::{BadLine, ImportError};
 pub use issuer::{LocalIssuer, Registration};

@@ -2,7 +2,7 @@
 //!
 //! What a browser brings back is ours or it is nothing (AES-256-GCM). Whether an account is still what it was when its
 //! owner signed in is asked of the store at every use, so that disabling it or changing its password ends every visit.
-//! A form carries a mark that only the browser it was shown to can bring back.
+//! A form carries a mark that only the browser it was shown to can bring back, and that no other form ever has.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use crate::token::{KeyError, Timestamp};
 pub struct Visits {
     seal: Arc<Zeroizing<[u8; 32]>>,
     mark: Arc<hmac::Key>,
+    code: Arc<hmac::Key>,
 }
 
 /// What a browser keeps for us.
@@ -121,9 +122,11 @@ impl Visits {
     /// With keys from the master key.
     pub fn new(master: &MasterKey) -> Result<Self, StartError> {
         let mark = master.derive(Purpose::MarkForms)?;
+        let code = master.derive(Purpose::CodesOfForms)?;
         Ok(Self {
             seal: Arc::new(master.derive(Purpose::SealVisits)?),
             mark: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, mark.as_ref())),
+            code: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, code.as_ref())),
         })
     }
 
@@ -152,26 +155,37 @@ impl Visits {
         serde_json::from_slice(plain).ok()
     }
 
-    /// The mark of a form, which stands for this browser, this form and what it is about.
-    pub fn mark(&self, visit: &Visit, form: &str, about: &str) -> String {
-        URL_SAFE_NO_PAD.encode(self.context(visit, form, about).sign())
+    /// The mark of a form, which stands for this browser, this form, what it is about, and the one time it is shown.
+    pub fn mark(&self, visit: &Visit, form: &str, about: &str) -> Result<String, IssueError> {
+        let turn = random::base62(BROWSER)?;
+        let tag = self.tag(visit, &[form, about, &turn]);
+        Ok(format!("{turn}.{tag}"))
     }
 
     /// Whether a form has the mark it was shown with.
     pub fn is_marked(&self, mark: &str, visit: &Visit, form: &str, about: &str) -> bool {
-        let expected = self.mark(visit, form, about);
-        aws_lc_rs::constant_time::verify_slices_are_equal(mark.as_bytes(), expected.as_bytes())
+        let (turn, tag) = mark.split_once('.').unwrap_or_default();
+        let expected = self.tag(visit, &[form, about, turn]);
+        aws_lc_rs::constant_time::verify_slices_are_equal(tag.as_bytes(), expected.as_bytes())
             .is_ok()
     }
 
-    fn context(&self, visit: &Visit, form: &str, about: &str) -> hmac::Context {
+    /// What is derived from a form for this account: the same whenever the form is sent, and for no other form.
+    pub(super) fn derived(&self, mark: &str, account: AccountId) -> String {
+        let mut context = hmac::Context::with_key(&self.code);
+        context.update(account.bytes());
+        context.update(mark.as_bytes());
+        URL_SAFE_NO_PAD.encode(context.sign())
+    }
+
+    fn tag(&self, visit: &Visit, parts: &[&str]) -> String {
         let mut context = hmac::Context::with_key(&self.mark);
         // A zero byte is in none of them, so no two ways to cut the same bytes.
-        for part in [visit.browser.as_str(), form, about] {
+        for part in [visit.browser.as_str()].iter().chain(parts) {
             context.update(part.as_bytes());
             context.update(&[0]);
         }
-        context
+        URL_SAFE_NO_PAD.encode(context.sign())
     }
 
     fn key(&self) -> Option<RandomizedNonceKey> {
@@ -185,7 +199,7 @@ impl fmt::Debug for Visits {
     }
 }
 
-/// 130 bits.
+/// 130 bits, of a browser's name and of a form's turn.
 const BROWSER: usize = 22;
 
 #[cfg(test)]
@@ -234,12 +248,23 @@ mod tests {
     fn a_form_counts_for_the_browser_and_the_matter_it_was_shown_for() {
         let visits = Visits::new(&master(1)).unwrap();
         let (one, other) = (Visit::new().unwrap(), Visit::new().unwrap());
-        let mark = visits.mark(&one, "consent", "client_id=a");
+        let mark = visits.mark(&one, "consent", "client_id=a").unwrap();
         assert!(visits.is_marked(&mark, &one, "consent", "client_id=a"));
         assert!(!visits.is_marked(&mark, &other, "consent", "client_id=a"));
         assert!(!visits.is_marked(&mark, &one, "sign_in", "client_id=a"));
         assert!(!visits.is_marked(&mark, &one, "consent", "client_id=b"));
-        assert!(!visits.is_marked("", &one, "consent", "client_id=a"));
+        for forged in ["", ".", &mark[1..], &mark[..30]] {
+            assert!(!visits.is_marked(forged, &one, "consent", "client_id=a"));
+        }
+        let again = visits.mark(&one, "consent", "client_id=a").unwrap();
+        assert_ne!(mark, again);
+        let (ada, bob) = (
+            AccountId::from_bytes([1; 16]),
+            AccountId::from_bytes([2; 16]),
+        );
+        assert_eq!(visits.derived(&mark, ada), visits.derived(&mark, ada));
+        assert_ne!(visits.derived(&mark, ada), visits.derived(&mark, bob));
+        assert_ne!(visits.derived(&mark, ada), visits.derived(&again, ada));
     }
 
     #[test]

@@ -6,12 +6,13 @@
 use http::request::Parts;
 use http::{HeaderName, StatusCode};
 
+use super::form::{Form, here, without_sign_in};
 use super::reply::{Reply, place_of};
 use super::serve::{Pages, Trouble, Visitor};
 use super::view;
 use crate::issue::{
-    AuthorizationRequest, AuthorizeError, Circumstances, Fault, IssueError, Notice, Prompt,
-    SigningIn, Visit,
+    Agreement, AuthorizationRequest, AuthorizeError, Circumstances, Fault, IssueError, Notice,
+    Prompt, SigningIn, Visit,
 };
 use crate::store::Account;
 use crate::token::Secret;
@@ -107,16 +108,16 @@ impl Pages {
             if prompt == Prompt::Nothing {
                 return Ok(self.back(step, LOGIN_REQUIRED));
             }
-            return Ok(self.sign_in_page(step));
+            return self.sign_in_page(step);
         };
         step.is_news |= step.visit.see(self.stay, step.from.now);
         if !self.must_consent(&account, step).await? {
-            return self.go_on(&account, step).await;
+            return self.go_on(&account, None, step).await;
         }
         if prompt == Prompt::Nothing {
             return Ok(self.back(step, CONSENT_REQUIRED));
         }
-        Ok(self.consent_page(&account, step))
+        self.consent_page(&account, step)
     }
 
     /// Who sits at the browser, if their account is still what it was.
@@ -196,7 +197,7 @@ impl Pages {
                 self.authorizer
                     .consent(&account, request, &self.issuer, now)
                     .await?;
-                self.go_on(&account, step).await
+                self.go_on(&account, Some(form.value("mark")), step).await
             }
             "deny" => {
                 self.authorizer
@@ -207,18 +208,39 @@ impl Pages {
         }
     }
 
-    async fn go_on(&self, account: &Account, step: &Step<'_>) -> Result<Reply, IssueError> {
+    /// Back to the program with a code; who agreed by a form just now, with the one that this form gets.
+    async fn go_on(
+        &self,
+        account: &Account,
+        mark: Option<&str>,
+        step: &Step<'_>,
+    ) -> Result<Reply, IssueError> {
         let grantable = self
             .authorizer
             .grantable(&step.request, account, &self.issuer);
         if step.request.has_asked && grantable.is_empty() {
             return Ok(self.back(step, NOTHING_TO_GRANT));
         }
-        let to = self
+        let (request, now) = (&step.request, step.from.now);
+        let Some(mark) = mark else {
+            let code = self
+                .authorizer
+                .give_code(account, request, &self.issuer, now);
+            return Ok(Reply::redirect(&code.await?, "ok"));
+        };
+        let agreement = Agreement {
+            mark,
+            lives: self.stay.absolute,
+        };
+        let whose = (account, request);
+        let code = self
             .authorizer
-            .give_code(account, &step.request, &self.issuer, step.from.now)
-            .await?;
-        Ok(Reply::redirect(&to, "ok"))
+            .give_code_for(agreement, whose, &self.issuer, now);
+        Ok(match code.await? {
+            Some(to) => Reply::redirect(&to, "ok"),
+            // Whoever went back to a form that was used begins anew.
+            None => Reply::redirect(&step.here, "agreed_before"),
+        })
     }
 
     fn back(&self, step: &Step<'_>, fault: Fault) -> Reply {
@@ -226,7 +248,7 @@ impl Pages {
         Reply::redirect(&to, fault.error)
     }
 
-    fn sign_in_page(&self, step: &mut Step<'_>) -> Reply {
+    fn sign_in_page(&self, step: &mut Step<'_>) -> Result<Reply, IssueError> {
         let notice = step.visit.notice.take();
         step.is_news |= notice.is_some();
         let notice = notice.as_ref();
@@ -234,17 +256,17 @@ impl Pages {
             look: &self.look,
             client: &step.request.title,
             action: &step.here,
-            mark: &self.mark(step, "sign_in"),
+            mark: &self.mark(step, "sign_in")?,
             name: notice.map_or("", |notice| notice.name.as_str()),
             problem: notice.map(problem),
             wants_digits: notice.is_some_and(|notice| notice.code == "second_factor"),
             is_wrong: notice.is_some_and(|notice| notice.code == "invalid_credentials"),
         };
         let beyond = Some(step.request.back.redirect_uri.as_str());
-        Reply::page(&page, StatusCode::OK, &self.look, beyond).called("sign_in")
+        Ok(Reply::page(&page, StatusCode::OK, &self.look, beyond).called("sign_in"))
     }
 
-    fn consent_page(&self, account: &Account, step: &Step<'_>) -> Reply {
+    fn consent_page(&self, account: &Account, step: &Step<'_>) -> Result<Reply, IssueError> {
         let scope = self
             .authorizer
             .grantable(&step.request, account, &self.issuer);
@@ -253,13 +275,14 @@ impl Pages {
             look: &self.look,
             client: &step.request.title,
             action: &step.here,
-            mark: &self.mark(step, "consent"),
-            sign_out_mark: &self.mark(step, "sign_out"),
+            mark: &self.mark(step, "consent")?,
+            sign_out_mark: &self.mark(step, "sign_out")?,
             person: account.title.as_deref().unwrap_or(&account.name),
             scopes: scope.words().collect(),
             destination: &place_of(redirect_uri),
         };
-        Reply::page(&page, StatusCode::OK, &self.look, Some(redirect_uri)).called("consent")
+        let reply = Reply::page(&page, StatusCode::OK, &self.look, Some(redirect_uri));
+        Ok(reply.called("consent"))
     }
 
     /// A form that was not shown to this browser, or no longer counts. Whatever it says is not done, and the browser keeps
@@ -297,7 +320,7 @@ impl Pages {
         is_here && visits.is_marked(mark, &step.visit, name, &step.here)
     }
 
-    fn mark(&self, step: &Step<'_>, form: &str) -> String {
+    fn mark(&self, step: &Step<'_>, form: &str) -> Result<String, IssueError> {
         self.authorizer.visits().mark(&step.visit, form, &step.here)
     }
 
@@ -318,51 +341,6 @@ fn sign_out(step: &mut Step<'_>) -> Result<Reply, IssueError> {
     step.visit = Visit::new()?;
     step.is_news = true;
     Ok(Reply::redirect(&step.here, "signed_out"))
-}
-
-/// A form that was sent to us.
-struct Form(Vec<(String, String)>);
-
-impl Form {
-    fn read(body: &[u8]) -> Self {
-        Self(form_urlencoded::parse(body).into_owned().collect())
-    }
-
-    /// The value of this name. What is there twice, or is no text we could keep, is not there.
-    fn value(&self, name: &str) -> &str {
-        let mut values = self.0.iter().filter(|(said, _)| said == name);
-        match (values.next(), values.next()) {
-            (Some((_, value)), None) if !value.contains('\0') => value,
-            _ => "",
-        }
-    }
-}
-
-/// This step's own address: our path and the program's request, written anew.
-fn here(path: &str, said: &[(String, String)]) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(said);
-    format!("{path}?{}", query.finish())
-}
-
-/// The same address without the wish that somebody sign in once more.
-fn without_sign_in(here: &str) -> String {
-    let (path, query) = here.split_once('?').unwrap_or((here, ""));
-    let kept = |(name, value): (String, String)| {
-        if name != "prompt" {
-            return Some((name, value));
-        }
-        let rest: Vec<&str> = value
-            .split(' ')
-            .filter(|word| !matches!(*word, "login" | "select_account"))
-            .collect();
-        (!rest.is_empty()).then(|| (name, rest.join(" ")))
-    };
-    let said: Vec<_> = form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .filter_map(kept)
-        .collect();
-    self::here(path, &said)
 }
 
 /// What a person is told about an attempt that failed.

@@ -8,10 +8,11 @@
 //! it was shown to; who signed in is kept by the browser, sealed, and checked against the account at every use; nothing
 //! is loaded from elsewhere, and no page can be framed (RFC 9700 §4.16).
 //!
-//! Reading order: `settings`, `serve`, `journey`, `cookie`, `reply`, `view` with its templates, `look`, `colour`.
+//! Reading order: `settings`, `serve`, `journey`, `form`, `cookie`, `reply`, `view` with its templates, `look`, `colour`.
 
 mod colour;
 mod cookie;
+mod form;
 mod journey;
 mod look;
 mod reply;

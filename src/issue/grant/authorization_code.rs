@@ -38,6 +38,18 @@ pub(in crate::issue) struct AuthorizationCode {
     pub(in crate::issue) generation: u32,
     /// Who gave it.
     pub(in crate::issue) issuer: String,
+    /// When it is worth nothing any more, in milliseconds, where what it stands for is kept for longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::issue) good_until: Option<i64>,
+}
+
+/// The form by which a person agreed.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreement<'a> {
+    /// The mark of the form, which no other form has.
+    pub mark: &'a str,
+    /// For how long a browser could send it again.
+    pub lives: Duration,
 }
 
 /// A code, as a client brings it.
@@ -69,21 +81,58 @@ impl AuthorizationCode {
         store: &Store,
         now: Timestamp,
     ) -> Result<Secret, IssueError> {
-        let code = Secret::new(format!("tgac_{}", random::base62(LENGTH)?));
-        let payload = serde_json::to_string(self);
-        let kept = store
-            .keep_once(OneTime {
-                kind: OneTimeKind::Code,
-                digest: Digest::of(code.reveal().as_bytes()),
-                payload: payload.map_err(|_| IssueError::Sign(KeyError::Cryptography))?,
-                expires_at: now.plus(LIFETIME),
-            })
-            .await?;
-        match kept {
+        let code = Secret::new(format!("{PREFIX}{}", random::base62(LENGTH)?));
+        match self.keep_as(&code, now.plus(LIFETIME), store).await? {
             Addition::Added => Ok(code),
             // Two of 256 random bits are never the same.
             Addition::NameTaken => Err(IssueError::Sign(KeyError::Cryptography)),
         }
+    }
+
+    /// The same for a form, which gets one code however often it is sent: whoever clicked twice, or never saw the first
+    /// answer, is sent on with it again while it is good. None: it was used, or is no longer good. `derived` is the
+    /// form's own; what the code stands for is kept for as long as the form could come back.
+    pub(in crate::issue) async fn keep_for(
+        mut self,
+        derived: &str,
+        lives: Duration,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<Option<(Secret, Addition)>, IssueError> {
+        let code = Secret::new(format!("{PREFIX}{derived}"));
+        self.good_until = Some(now.plus(LIFETIME).millis());
+        let until = now.plus(lives.max(LIFETIME));
+        let kept = self.keep_as(&code, until, store).await?;
+        if kept == Addition::Added {
+            return Ok(Some((code, kept)));
+        }
+        let digest = Digest::of(code.reveal().as_bytes());
+        let before = store.one_time(OneTimeKind::Code, digest).await?;
+        let before = before.and_then(|kept| Self::read(&kept, now));
+        Ok(before.map(|_| (code, kept)))
+    }
+
+    async fn keep_as(
+        &self,
+        code: &Secret,
+        until: Timestamp,
+        store: &Store,
+    ) -> Result<Addition, IssueError> {
+        let payload = serde_json::to_string(self);
+        let kept = store.keep_once(OneTime {
+            kind: OneTimeKind::Code,
+            digest: Digest::of(code.reveal().as_bytes()),
+            payload: payload.map_err(|_| IssueError::Sign(KeyError::Cryptography))?,
+            expires_at: until,
+        });
+        Ok(kept.await?)
+    }
+
+    /// What a code stands for, while it is good.
+    fn read(kept: &OneTime, now: Timestamp) -> Option<Self> {
+        let code: Self = serde_json::from_str(&kept.payload).ok()?;
+        let until = code.good_until.map(Timestamp::from_millis);
+        (now < kept.expires_at && until.is_none_or(|until| now < until)).then_some(code)
     }
 
     /// Whether this is the client, the address, the verifier and the issuer that the code was made for.
@@ -123,8 +172,7 @@ pub(in crate::issue) async fn redeem(
     }
     let digest = Digest::of(brought.code.reveal().as_bytes());
     let kept = store.one_time(OneTimeKind::Code, digest).await?;
-    let kept = kept.filter(|kept| now < kept.expires_at);
-    let code = kept.and_then(|kept| serde_json::from_str::<AuthorizationCode>(&kept.payload).ok());
+    let code = kept.and_then(|kept| AuthorizationCode::read(&kept, now));
     let code = code.filter(|code| code.fits(brought, client, issuer));
     let account = match &code {
         Some(code) => code.account(store).await?,
@@ -212,6 +260,7 @@ pub(in crate::issue) fn account_id(text: &str) -> Option<AccountId> {
 
 /// How long a code lives. RFC 6749 §4.1.2 allows ten minutes.
 const LIFETIME: Duration = Duration::from_mins(1);
+const PREFIX: &str = "tgac_";
 /// 256 bits.
 const LENGTH: usize = 43;
 

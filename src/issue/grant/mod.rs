@@ -20,6 +20,7 @@ mod wallet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use authorization_code::Agreement;
 pub(super) use authorization_code::{AuthorizationCode, Brought, account_id, redeem};
 pub(super) use refresh_token::StandingRefresh;
 pub(super) use rotating::{RotatingRefresh, Spent};

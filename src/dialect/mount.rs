@@ -170,13 +170,16 @@ impl Mount {
 
     /// The door a request came to, if it may come in.
     fn open(&self, head: &Parts, from: &Asker<'_>) -> Result<&Door, (Option<&Door>, Refusal)> {
-        let door = (self.doors.iter())
-            .find(|door| door.path == head.uri.path())
-            .ok_or((None, Refusal::NoRoute))?;
-        if !door.takes(&head.method) {
-            let allow = door.allow().to_owned();
-            return Err((Some(door), Refusal::MethodNotAllowed { allow }));
-        }
+        let here = || {
+            let doors = self.doors.iter();
+            doors.filter(|door| door.path == head.uri.path())
+        };
+        let first = here().next().ok_or((None, Refusal::NoRoute))?;
+        let Some(door) = here().find(|door| door.takes(&head.method)) else {
+            let words: Vec<&str> = here().map(Door::allow).collect();
+            let allow = words.join(", ");
+            return Err((Some(first), Refusal::MethodNotAllowed { allow }));
+        };
         if door.per_program {
             return Ok(door);
         }

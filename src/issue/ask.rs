@@ -143,6 +143,15 @@ pub enum Ask {
     },
     /// A client that registers itself (RFC 7591).
     RegisterClient(Registering),
+    /// What a client that registered itself wants done with its registration (RFC 7592 §2).
+    ManageClient {
+        /// Which client.
+        id: String,
+        /// The token that only it was given.
+        token: Secret,
+        /// What it wants.
+        wish: Managing,
+    },
     /// What is known of the account that a token speaks for.
     Myself {
         /// Whose token it is.
@@ -220,6 +229,15 @@ pub struct Registering {
     pub auth: ClientAuth,
 }
 
+/// What a client wants done with its registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Managing {
+    /// To know it (RFC 7592 §2.1).
+    Read,
+    /// To have it removed (§2.3).
+    Remove,
+}
+
 /// What a client gets.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -244,6 +262,8 @@ pub enum Answer {
     HandedOver(HandedOver),
     /// A client that registered itself.
     Registered(Registered),
+    /// A client that is no more.
+    Unregistered,
     /// An account, as its owner may see it.
     Myself(Myself),
     /// The public keys, as a JWK set (RFC 7517 §5).
@@ -312,13 +332,15 @@ pub struct HandedOver {
     pub redirect_uri: String,
 }
 
-/// A client that registered itself (RFC 7591 §3.2.1).
+/// A client that registered itself (RFC 7591 §3.2.1, RFC 7592 §3).
 #[derive(Clone, Debug)]
 pub struct Registered {
     /// Its identifier.
     pub id: String,
-    /// Its secret, if it can keep one.
+    /// Its secret, if it can keep one and this is the one time it is shown.
     pub secret: Option<Secret>,
+    /// The token by which it manages its registration.
+    pub token: Secret,
     /// When it was made.
     pub at: Timestamp,
     /// What was made of what it said.

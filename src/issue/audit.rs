@@ -56,6 +56,7 @@ pub(super) const fn asked(ask: &Ask) -> &'static str {
         Ask::BeginHandoff { .. } => "begin_handoff",
         Ask::RedeemHandoff { .. } => "redeem_handoff",
         Ask::RegisterClient(_) => "register_client",
+        Ask::ManageClient { .. } => "manage_client",
         Ask::Myself { .. } => "myself",
         Ask::Keys => "keys",
         Ask::Metadata => "metadata",
@@ -83,6 +84,7 @@ pub(super) fn who(ask: &Ask) -> Who {
             Who::Name(identity.subject.as_deref().unwrap_or_default().to_owned())
         }
         Ask::Account { account, .. } => Who::Name(account.clone()),
+        Ask::ManageClient { id, .. } => Who::Client(id.clone()),
         Ask::RegisterClient(said) => Who::Client(said.title.clone().unwrap_or_default()),
         Ask::Login { key, .. } => Who::Bearer(Digest::of(key.as_bytes())),
         Ask::Renew { refresh_token }
@@ -276,6 +278,17 @@ pub(super) fn key_recovered(mount: &str, name: &str) {
 
 pub(super) fn account_changed(mount: &str, name: &str, change: &str) {
     tracing::info!(target: TARGET, event = "account.changed", mount, account = name, change, "account changed");
+}
+
+/// Clients that nobody had agreed to made room for others.
+pub(super) fn clients_forgotten(mount: &str, count: u64) {
+    tracing::info!(
+        target: TARGET,
+        event = "clients.forgotten",
+        mount,
+        count,
+        "clients forgotten"
+    );
 }
 
 pub(super) fn client_changed(name: &str, change: &str) {

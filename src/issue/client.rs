@@ -413,7 +413,7 @@ mod tests {
         ClientProof::Secret(Secret::new(text))
     }
 
-    /// V02, X05: what a client is set to prove itself by is the only thing that does.
+    /// V02, X05, S11: what a client is set to prove itself by is the only thing that does.
     #[tokio::test]
     async fn a_client_proves_itself_as_it_was_set_to_and_in_no_other_way() {
         let house = House::new().await;

@@ -71,6 +71,12 @@ pub enum IssueError {
     /// The name is somebody else's.
     #[error("register a name that is taken")]
     NameTaken,
+    /// As many have registered themselves as this mount keeps.
+    #[error("keep another client that registered itself")]
+    TooManyClients,
+    /// The token is not the one that was given for this registration, or the registration is no more.
+    #[error("recognise the token of this registration")]
+    ForeignRegistration,
     /// This mount registers nobody.
     #[error("register anybody: registration is closed")]
     RegistrationClosed,
@@ -110,6 +116,8 @@ impl IssueError {
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::UnusableName => "unusable_name",
             Self::NameTaken => "name_taken",
+            Self::TooManyClients => "too_many_clients",
+            Self::ForeignRegistration => "foreign_registration",
             Self::RegistrationClosed => "registration_closed",
             Self::Busy { .. } => "busy",
             Self::Store(_) => "store_unavailable",

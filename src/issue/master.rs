@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     MarkForms,
     /// Deriving the code that a form gets.
     CodesOfForms,
+    /// Deriving the tokens of registrations.
+    Registrations,
     /// Deriving the refresh tokens that are spent at every use.
     RotatingRefresh,
     /// Hiding what is said by those that must look like a number.
@@ -153,6 +155,7 @@ impl Purpose {
             Self::SealVisits => "seal visits",
             Self::MarkForms => "mark forms",
             Self::CodesOfForms => "codes of forms",
+            Self::Registrations => "registrations",
             Self::RotatingRefresh => "refresh sessions",
             Self::NumberedRefresh => "refresh sessions by number",
         }
@@ -179,6 +182,7 @@ mod tests {
         MasterKey::read(&Secret::new(URL_SAFE_NO_PAD.encode([byte; 32]))).unwrap()
     }
 
+    /// W05: what our own HMACs are keyed with is random bytes, and never a password.
     #[test]
     fn a_master_key_is_32_bytes_in_either_base64() {
         for text in [

@@ -4,6 +4,7 @@ use super::account::Accounts;
 use super::audit::{self, Who};
 use super::client::Clients;
 use super::grant::{Brought, StandingRefresh, client_credentials, redeem};
+use super::registrar::Registrar;
 use super::renewal::Renewing;
 use super::session::Sessions;
 use super::sign::{Bearer, sign};
@@ -26,6 +27,7 @@ pub struct Mint {
     pub(super) refresh: StandingRefresh,
     pub(super) sessions: Sessions,
     pub(super) factors: SecondFactors,
+    pub(super) registrar: Registrar,
 }
 
 impl Mint {
@@ -40,6 +42,7 @@ impl Mint {
         let sessions = Sessions::new(store.clone(), master)?;
         let accounts = Accounts::new(store.clone(), hashing);
         let factors = SecondFactors::new(store.clone(), master.clone());
+        let registrar = Registrar::new(master)?;
         Ok(Self {
             store,
             clients,
@@ -47,6 +50,7 @@ impl Mint {
             refresh,
             sessions,
             factors,
+            registrar,
         })
     }
 
@@ -111,7 +115,8 @@ impl Mint {
             ask @ (Ask::Wallet { .. }
             | Ask::BeginHandoff { .. }
             | Ask::RedeemHandoff { .. }
-            | Ask::RegisterClient(_)) => self.entrusted(ask, issuer, now).await,
+            | Ask::RegisterClient(_)
+            | Ask::ManageClient { .. }) => self.entrusted(ask, issuer, at).await,
             Ask::Keys => Ok(Answer::Keys(issuer.keyring.jwks())),
             Ask::Metadata => Ok(Answer::Metadata {
                 issuer: issuer.identifier.clone(),

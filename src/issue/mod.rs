@@ -38,6 +38,7 @@ mod proof;
 mod random;
 mod redirect_uri;
 mod register;
+mod registrar;
 mod renewal;
 mod revoke;
 mod rotate;
@@ -51,7 +52,7 @@ mod visit;
 pub use account::Accounts;
 pub use ask::{
     Answer, Ask, Circumstances, ClientCredentials, ClientProof, HandedOver, Introspected, Issued,
-    Myself, Program, Registered, Registering,
+    Managing, Myself, Program, Registered, Registering,
 };
 pub use assertion::AssertionKeysError;
 pub use authorization_request::{AuthorizationRequest, AuthorizeError, Back, Fault, Prompt};

@@ -61,6 +61,7 @@ const LONGEST: usize = 2048;
 mod tests {
     use super::*;
 
+    /// S12: no answer goes over the network in plain text.
     #[test]
     fn people_are_sent_to_safe_places_only() {
         for uri in [

@@ -47,7 +47,10 @@ pub(super) fn is_per_program(at: &Endpoint) -> bool {
 
 /// Whether an endpoint fails in the shape that OAuth knows.
 pub(super) fn speaks_oauth(at: &Endpoint) -> bool {
-    matches!(at.name, AUTHENTICATE | TOKEN | REVOKE | REGISTER)
+    matches!(
+        at.name,
+        AUTHENTICATE | TOKEN | REVOKE | REGISTER | REGISTRATION
+    )
 }
 
 pub(super) const AUTHENTICATE: &str = "authenticate";
@@ -57,6 +60,8 @@ pub(super) const HANDOFF_INIT: &str = "handoff_init";
 pub(super) const HANDOFF_REDEEM: &str = "handoff_redeem";
 pub(super) const SCOPES: &str = "scopes";
 pub(super) const REGISTER: &str = "register";
+/// What a client does with its own registration.
+pub(super) const REGISTRATION: &str = "registration";
 pub(super) const METADATA: &str = "metadata";
 pub(super) const RESOURCE: &str = "resource_metadata";
 pub(super) const KEYS: &str = "jwks";
@@ -68,7 +73,7 @@ pub(super) const REGISTER_PATH: &str = "/api/v1/auth/register";
 pub(super) const KEYS_PATH: &str = "/.well-known/jwks.json";
 pub(super) const RESOURCE_PATH: &str = "/.well-known/oauth-protected-resource";
 
-const PLACES: [(&str, &str, Method, Allowance); 7] = [
+const PLACES: [(&str, &str, Method, Allowance); 9] = [
     (
         AUTHENTICATE,
         "/api/v1/auth/authenticate",
@@ -92,6 +97,9 @@ const PLACES: [(&str, &str, Method, Allowance); 7] = [
     ),
     (SCOPES, "/api/v1/auth/scopes", Method::GET, EASY),
     (REGISTER, REGISTER_PATH, Method::POST, RARE),
+    // Not of the original: what has registered itself can see to it itself (RFC 7592).
+    (REGISTRATION, REGISTER_PATH, Method::GET, EASY),
+    (REGISTRATION, REGISTER_PATH, Method::DELETE, EASY),
 ];
 
 const TIGHT: Allowance = per_minute(10);

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use http::Method;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
 use serde_json::{Map, Value};
 
 use super::endpoints::{
-    AUTHENTICATE, HANDOFF_INIT, HANDOFF_REDEEM, KEYS, METADATA, REGISTER, RESOURCE, REVOKE, SCOPES,
+    AUTHENTICATE, HANDOFF_INIT, HANDOFF_REDEEM, KEYS, METADATA, REGISTER, REGISTRATION, RESOURCE,
+    REVOKE, SCOPES,
 };
 use super::fields::{Fields, Mistake};
 use super::{SESSION_PREFIX, WHITE_LABEL_SCOPE, endpoints};
 use crate::dialect::{Asked, Endpoint};
-use crate::issue::{Ask, ClientAuth, Grant, Program, Registering, SignInText};
-use crate::token::Scope;
+use crate::issue::{Ask, ClientAuth, Grant, Managing, Program, Registering, SignInText};
+use crate::token::{Scope, Secret};
 
 /// Reads requests, for one mount.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ impl Reader {
             KEYS => return Ok(Ask::Keys),
             // The list of scopes and both documents need nothing but the identifier of the issuer.
             METADATA | RESOURCE | SCOPES => return Ok(Ask::Metadata),
+            REGISTRATION => return Ok(registration(asked.head)),
             _ => {}
         }
         let forms = endpoints::speaks_oauth(at) && at.name != REGISTER;
@@ -68,7 +73,7 @@ impl Reader {
             let text = match fields.get(name) {
                 None => continue,
                 Some(Value::String(text)) => text.clone(),
-                Some(Value::Object(parts)) => Parts { name, parts }.text()?.to_string(),
+                Some(Value::Object(parts)) => MessageParts { name, parts }.text()?.to_string(),
                 Some(_) => {
                     let sentence = format!("{name} must be a string or an object");
                     return Err(Mistake::request(sentence));
@@ -166,6 +171,28 @@ fn revoke(fields: &Fields, asked: &Asked<'_>) -> Result<Ask, Mistake> {
     Ok(Ask::Revoke { client, token })
 }
 
+/// RFC 7592 §2. Without a token, or with more than one, it is nobody's.
+fn registration(head: &Parts) -> Ask {
+    let query = head.uri.query().unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let id = pairs.find(|(name, _)| name == "client_id");
+    let mut fields = head.headers.get_all(AUTHORIZATION).iter();
+    let token = match (fields.next(), fields.next()) {
+        (Some(field), None) => field.to_str().ok(),
+        _ => None,
+    };
+    let token = token.and_then(|text| text.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+    Ask::ManageClient {
+        id: id.map_or_else(String::new, |(_, id)| id.into_owned()),
+        token: Secret::new(token.map_or("", |(_, token)| token.trim_matches(' '))),
+        wish: match head.method {
+            Method::DELETE => Managing::Remove,
+            _ => Managing::Read,
+        },
+    }
+}
+
 fn begin_handoff(fields: &Fields, asked: &Asked<'_>) -> Result<Ask, Mistake> {
     let redirect_uri = fields.needed("redirectUri")?.to_owned();
     if fields.needed("intent")? != "connections" {
@@ -180,12 +207,12 @@ fn begin_handoff(fields: &Fields, asked: &Asked<'_>) -> Result<Ask, Mistake> {
 }
 
 /// A message in its parts, named as the usual library names them.
-struct Parts<'a> {
+struct MessageParts<'a> {
     name: &'a str,
     parts: &'a Map<String, Value>,
 }
 
-impl Parts<'_> {
+impl MessageParts<'_> {
     fn text(&self) -> Result<SignInText, Mistake> {
         Ok(SignInText {
             scheme: self.part("scheme")?,

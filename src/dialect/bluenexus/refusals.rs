@@ -114,6 +114,8 @@ fn not_granted(at: &Endpoint, error: &IssueError) -> Response<Body> {
         IssueError::InvalidRequest(sentence) => bad("invalid_request", sentence),
         IssueError::InvalidRedirectUri(sentence) => bad("invalid_redirect_uri", sentence),
         IssueError::InvalidMetadata(sentence) => bad("invalid_client_metadata", sentence),
+        IssueError::ForeignRegistration => not_registered(),
+        IssueError::TooManyClients => later(unavailable(at), Duration::from_hours(1)),
         IssueError::RegistrationClosed if at.name == REGISTER => api(
             StatusCode::FORBIDDEN,
             "ForbiddenError",
@@ -121,6 +123,16 @@ fn not_granted(at: &Endpoint, error: &IssueError) -> Response<Body> {
         ),
         _ => broken(at),
     }
+}
+
+/// RFC 7592 §2, RFC 6750 §3.
+fn not_registered() -> Response<Body> {
+    let sentence = "the token is not that of this registration";
+    let mut response = oauth(StatusCode::UNAUTHORIZED, "invalid_token", sentence);
+    let challenge =
+        HeaderValue::from_static("Bearer realm=\"registration\", error=\"invalid_token\"");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    response
 }
 
 fn not_handed_over(at: &Endpoint, error: &IssueError) -> Response<Body> {

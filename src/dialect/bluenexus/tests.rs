@@ -72,7 +72,7 @@ fn every_endpoint_has_its_place_and_the_short_ones_are_off_by_default() {
     settings.short_paths = Some(true);
     let both = paths(&settings);
     assert!(both.contains(&"/v1/auth/handoff/init"));
-    assert_eq!(both.len(), usual.len() + 7);
+    assert_eq!(both.len(), usual.len() + 9);
 }
 
 #[test]
@@ -460,6 +460,7 @@ fn a_registered_client_is_told_what_became_of_what_it_said() {
     let mut client = Registered {
         id: "client_0123".into(),
         secret: Some(Secret::new("secret_x")),
+        token: Secret::new("registration_x"),
         at: Timestamp::from_seconds(1_000),
         said: Registering {
             title: Some("Desk".into()),
@@ -474,6 +475,8 @@ fn a_registered_client_is_told_what_became_of_what_it_said() {
         "client_id": "client_0123", "client_id_issued_at": 1_000, "client_name": "Desk", "client_secret": "secret_x",
         "client_secret_expires_at": 0, "redirect_uris": ["https://desk.test/cb"], "grant_types": ["authorization_code"],
         "response_types": ["code"], "token_endpoint_auth_method": "client_secret_post", "scope": "account",
+        "registration_access_token": "registration_x",
+        "registration_client_uri": "https://api.test/api/v1/auth/register?client_id=client_0123",
     });
     assert_eq!((status, body), (201, expected));
     client.secret = None;

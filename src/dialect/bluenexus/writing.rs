@@ -5,8 +5,8 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::endpoints::{
-    AUTHENTICATE, AUTHORIZE, KEYS_PATH, REGISTER_PATH, RESOURCE, RESOURCE_PATH, REVOKE_PATH,
-    SCOPES, TOKEN_PATH,
+    AUTHENTICATE, AUTHORIZE, KEYS_PATH, REGISTER, REGISTER_PATH, RESOURCE, RESOURCE_PATH,
+    REVOKE_PATH, SCOPES, TOKEN_PATH,
 };
 use super::{SESSION_PREFIX, refusals};
 use crate::dialect::Endpoint;
@@ -38,7 +38,8 @@ impl Writer {
                 &json!({ "code": code.reveal(), "expiresIn": expires_in.as_secs() }),
             ),
             Answer::HandedOver(session) => handed_over(session),
-            Answer::Registered(client) => refusals::uncached(registered(client)),
+            Answer::Registered(client) => refusals::uncached(self.registered(at, client)),
+            Answer::Unregistered => gone(),
             Answer::Keys(keys) => published("application/jwk-set+json", keys),
             Answer::Metadata { issuer } => match at.name {
                 SCOPES => published("application/json", &self.scopes()),
@@ -100,6 +101,41 @@ impl Writer {
         document
     }
 
+    /// RFC 7591 §3.2.1, RFC 7592 §3.
+    fn registered(&self, at: &Endpoint, client: &Registered) -> Response<Body> {
+        let said_of_itself = &client.said;
+        let method = match said_of_itself.auth {
+            ClientAuth::None => "none",
+            ClientAuth::Post => "client_secret_post",
+            _ => "client_secret_basic",
+        };
+        let mut body = json!({
+            "client_id": client.id,
+            "client_id_issued_at": client.at.seconds(),
+            "redirect_uris": said_of_itself.redirect_uris,
+            "grant_types": said_of_itself.grants,
+            "response_types": ["code"],
+            "token_endpoint_auth_method": method,
+            "scope": said_of_itself.scope.as_ref().map_or("", Scope::as_str),
+        });
+        let (id, path) = (&client.id, REGISTER_PATH);
+        body["registration_client_uri"] = format!("{}{path}?client_id={id}", self.url).into();
+        body["registration_access_token"] = client.token.reveal().into();
+        if let Some(title) = &said_of_itself.title {
+            body["client_name"] = title.as_str().into();
+        }
+        if let Some(secret) = client.secret.as_ref().map(Secret::reveal) {
+            body["client_secret"] = secret.into();
+            // Never.
+            body["client_secret_expires_at"] = 0.into();
+        }
+        let status = match at.name {
+            REGISTER => StatusCode::CREATED,
+            _ => StatusCode::OK,
+        };
+        said(status, &body)
+    }
+
     /// RFC 9728 §2.
     fn resource(&self, issuer: &str) -> Value {
         json!({
@@ -143,34 +179,6 @@ fn handed_over(session: &HandedOver) -> Response<Body> {
     )
 }
 
-/// RFC 7591 §3.2.1.
-fn registered(client: &Registered) -> Response<Body> {
-    let said_of_itself = &client.said;
-    let method = match said_of_itself.auth {
-        ClientAuth::None => "none",
-        ClientAuth::Post => "client_secret_post",
-        _ => "client_secret_basic",
-    };
-    let mut body = json!({
-        "client_id": client.id,
-        "client_id_issued_at": client.at.seconds(),
-        "redirect_uris": said_of_itself.redirect_uris,
-        "grant_types": said_of_itself.grants,
-        "response_types": ["code"],
-        "token_endpoint_auth_method": method,
-        "scope": said_of_itself.scope.as_ref().map_or("", Scope::as_str),
-    });
-    if let Some(title) = &said_of_itself.title {
-        body["client_name"] = title.as_str().into();
-    }
-    if let Some(secret) = client.secret.as_ref().map(Secret::reveal) {
-        body["client_secret"] = secret.into();
-        // Never.
-        body["client_secret_expires_at"] = 0.into();
-    }
-    said(StatusCode::CREATED, &body)
-}
-
 fn shown(session: &str) -> String {
     format!("{SESSION_PREFIX}{session}")
 }
@@ -183,6 +191,13 @@ fn said(status: StatusCode, body: &Value) -> Response<Body> {
 fn empty() -> Response<Body> {
     let mut response = answer(StatusCode::OK, "application/json", "");
     response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
+/// RFC 7592 §2.3.
+fn gone() -> Response<Body> {
+    let mut response = empty();
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 

@@ -12,7 +12,9 @@ use super::siwe::SignIn;
 use crate::issue::WalletSettings;
 use crate::issue::client::KnownClient;
 use crate::issue::session::{Opening, Sessions};
-use crate::issue::{Answer, Ask, IssueError, Issued, LocalIssuer, Mint, Unproven, audit, random};
+use crate::issue::{
+    Answer, Ask, Circumstances, IssueError, Issued, LocalIssuer, Mint, Unproven, audit, random,
+};
 use crate::store::{
     Account, AccountId, Addition, Ending, OneTime, OneTimeKind, Session, SessionId, Status, Store,
 };
@@ -42,8 +44,9 @@ impl Mint {
         &self,
         ask: Ask,
         issuer: &LocalIssuer,
-        now: Timestamp,
+        at: Circumstances,
     ) -> Result<Answer, IssueError> {
+        let now = at.now;
         match ask {
             Ask::Wallet {
                 client,
@@ -74,7 +77,10 @@ impl Mint {
             Ask::RedeemHandoff { code, client } => {
                 self.redeem_handoff((&code, &client), issuer, now).await
             }
-            Ask::RegisterClient(said) => self.register_client(said, issuer, now).await,
+            Ask::RegisterClient(said) => self.register_client(said, issuer, at).await,
+            Ask::ManageClient { id, token, wish } => {
+                self.manage_client((&id, &token), wish, issuer, now).await
+            }
             _ => Err(IssueError::NotOffered),
         }
     }

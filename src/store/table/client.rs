@@ -3,7 +3,7 @@
 use crate::store::fields::{Fields, Row};
 use crate::store::statement::Statement;
 use crate::store::{Addition, Client, FormerSecret, Status, Store, StoreError};
-use crate::token::Digest;
+use crate::token::{Digest, Timestamp};
 
 /// Clients.
 impl Store {
@@ -34,6 +34,27 @@ impl Store {
     pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
         let rows = self.ask(Statement::new(CLIENTS)).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// How many clients have registered themselves at a mount.
+    pub async fn registered_clients(&self, realm: &str) -> Result<u64, StoreError> {
+        let row = self
+            .ask_one(Statement::new(COUNT_CLIENTS).bind(realm))
+            .await?;
+        let count = row.map_or(Ok(0), |row| row.of("client").number("rows"))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Forgets those of them that were made before this moment, and that nobody has ever agreed to. Says how many.
+    pub async fn remove_unused_clients(
+        &self,
+        realm: &str,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let removing = Statement::new(REMOVE_UNUSED_CLIENTS)
+            .bind(realm)
+            .bind(before);
+        self.alter(removing).await
     }
 
     /// Gives a client another secret; the `former` one may stay good for a while. It is kept only if it is still the
@@ -103,6 +124,10 @@ const CLIENTS: &str = "\
 const SET_CLIENT_SECRET: &str = "\
     UPDATE client SET secret = $2, former_secret = $3, former_until = $4 WHERE name = $1 AND secret = $3";
 const SET_CLIENT_STATUS: &str = "UPDATE client SET status = $2 WHERE name = $1";
+const COUNT_CLIENTS: &str = "SELECT count(*) AS rows FROM client WHERE registered_at = $1";
+const REMOVE_UNUSED_CLIENTS: &str = "\
+    DELETE FROM client WHERE registered_at = $1 AND created_at < $2 \
+    AND name NOT IN (SELECT client FROM consent WHERE realm = $1)";
 const REMOVE_CLIENT: &str = "DELETE FROM client WHERE name = $1";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -111,5 +136,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     CLIENTS,
     SET_CLIENT_SECRET,
     SET_CLIENT_STATUS,
+    COUNT_CLIENTS,
+    REMOVE_UNUSED_CLIENTS,
     REMOVE_CLIENT,
 ];

@@ -1,5 +1,6 @@
 //! What programs learn of the service, and how they register themselves.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{Blue, SHOP_SECRET, Wallet, says};
@@ -63,7 +64,7 @@ async fn the_metadata_leads_to_every_endpoint() {
     );
 }
 
-/// Z03
+/// Z03; and S21: what it is called by us is not its choice, so it is called like nobody.
 #[tokio::test]
 async fn z03_a_program_registers_itself_as_a_third_party() {
     let blue = Blue::start().await;
@@ -72,6 +73,7 @@ async fn z03_a_program_registers_itself_as_a_third_party() {
             "client_name": "Desk", "redirect_uris": ["https://desk.test/cb"],
             "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
             "scope": "account agents-all everything", "wallets": { "domains": ["app.test"] },
+            "client_id": "0123456789abcdef0123456789abcdef", "sub": "ada",
         }))
         .await;
     assert_eq!(answer.status, 201, "{}", answer.text());
@@ -117,6 +119,120 @@ async fn z03_a_program_registers_itself_as_a_third_party() {
         .send()
         .await;
     assert_eq!(wrong.json()["error"], "invalid_client");
+}
+
+/// Z03: it sees to its registration itself, by a token that nobody else has.
+#[tokio::test]
+async fn z03_a_program_reads_its_registration_and_no_other() {
+    let blue = Blue::start().await;
+    let uris = json!(["https://desk.test/cb"]);
+    let body = json!({ "client_name": "Desk", "redirect_uris": uris, "scope": "account" });
+    let (one, other) = (blue.register(&body).await, blue.register(&body).await);
+    let (place, token) = managing(&one);
+    let (other_place, other_token) = managing(&other);
+    assert_ne!(token, other_token);
+
+    let read = blue.auth().get(&place).bearer(&token).send().await;
+    assert_eq!(read.status, 200, "{}", read.text());
+    assert_eq!(read.header("cache-control"), Some("no-store"));
+    let mut expected = one.json();
+    // Of the secret only a digest is kept.
+    for shown_once in ["client_secret", "client_secret_expires_at"] {
+        expected.as_object_mut().unwrap().remove(shown_once);
+    }
+    assert_eq!(read.json(), expected);
+
+    let nobodys = "/api/v1/auth/register?client_id=client_000000000000000000000000";
+    for (path, token) in [
+        (&*other_place, &*token),
+        (&*place, "registration_x"),
+        (nobodys, &*token),
+        ("/api/v1/auth/register", &*token),
+    ] {
+        for request in [
+            blue.auth().get(path),
+            blue.auth().request(Method::DELETE, path),
+        ] {
+            let answer = request.bearer(token).send().await;
+            assert_eq!(answer.status, 401, "{path} {}", answer.text());
+            assert_eq!(answer.json()["error"], "invalid_token");
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert!(challenge.starts_with("Bearer"), "{challenge}");
+        }
+    }
+    assert_eq!(blue.auth().get(&place).send().await.status, 401);
+    let put = blue
+        .auth()
+        .request(Method::PUT, &place)
+        .bearer(&token)
+        .send()
+        .await;
+    assert_eq!(put.status, 405);
+    assert_eq!(put.header("allow"), Some("POST, GET, HEAD, DELETE"));
+    // The token of a registration is no access token, and opens no route.
+    says(
+        &blue.api("/x").bearer(&token).send().await,
+        401,
+        "InvalidTokenError",
+    );
+}
+
+/// Z03
+#[tokio::test]
+async fn z03_a_program_that_removes_its_registration_is_known_no_more() {
+    let blue = Blue::start().await;
+    let body = json!({ "redirect_uris": ["https://desk.test/cb"] });
+    let (one, other) = (blue.register(&body).await, blue.register(&body).await);
+    let (place, token) = managing(&one);
+    let (other_place, other_token) = managing(&other);
+    let gone = blue
+        .auth()
+        .request(Method::DELETE, &place)
+        .bearer(&token)
+        .send()
+        .await;
+    assert_eq!((gone.status, gone.text().as_str()), (204, ""));
+    let again = blue.auth().get(&place).bearer(&token).send().await;
+    assert_eq!(again.status, 401);
+    let client = one.json();
+    let text = |name: &str| client[name].as_str().unwrap().to_owned();
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+    let known = blue.post("token").form(&form);
+    let known = known.basic(&text("client_id"), &text("client_secret"));
+    assert_eq!(known.send().await.json()["error"], "invalid_client");
+    let kept = blue.auth().get(&other_place).bearer(&other_token);
+    assert_eq!(kept.send().await.status, 200);
+}
+
+/// Where a program sees to its registration, and by which token.
+fn managing(registered: &Answer) -> (String, String) {
+    assert_eq!(registered.status, 201, "{}", registered.text());
+    let body = registered.json();
+    let uri = body["registration_client_uri"].as_str().unwrap();
+    let path = uri.strip_prefix("https://gw.test").unwrap();
+    let token = body["registration_access_token"].as_str().unwrap();
+    assert!(token.len() > 43, "{token}");
+    (path.to_owned(), token.to_owned())
+}
+
+/// Z03: strangers do not fill the store.
+#[tokio::test]
+async fn z03_one_address_registers_a_hundred_programs_in_a_day() {
+    let blue = Blue::start().await;
+    let body = json!({ "redirect_uris": ["https://desk.test/cb"] });
+    for _ in 0..100 {
+        assert_eq!(blue.register(&body).await.status, 201);
+        blue.advance(12);
+    }
+    // One more has come free in the meantime, in twenty minutes of a day.
+    assert_eq!(blue.register(&body).await.status, 201);
+    blue.rest();
+    let refused = blue.register(&body).await;
+    says(&refused, 429, "TooManyRequestsError");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(wait > 60, "{wait}");
+    blue.advance(i64::try_from(wait).unwrap());
+    assert_eq!(blue.register(&body).await.status, 201);
 }
 
 #[tokio::test]

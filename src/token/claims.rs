@@ -200,6 +200,7 @@ mod tests {
         Claims::read(json.as_bytes()).unwrap()
     }
 
+    /// W07
     #[test]
     fn a_repeated_member_is_refused_at_any_depth() {
         for json in [
@@ -215,6 +216,7 @@ mod tests {
         }
     }
 
+    /// W07
     #[test]
     fn only_one_json_object_in_utf_8_is_claims() {
         for json in [

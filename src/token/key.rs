@@ -299,6 +299,7 @@ mod tests {
         changed
     }
 
+    /// W01
     #[test]
     fn the_key_brings_the_algorithm() {
         let (rsa, ec) = (jwk(Algorithm::RS256), jwk(Algorithm::ES384));
@@ -315,6 +316,7 @@ mod tests {
         }
     }
 
+    /// W04, W05
     #[test]
     fn a_key_that_is_not_for_verifying_does_not_enter() {
         let key = jwk(Algorithm::ES256);
@@ -328,10 +330,14 @@ mod tests {
         let other_kind = with(&key, "kty", json!("RSA"));
         assert_eq!(refused(other_kind), KeyError::WrongAlgorithm);
         assert_eq!(refused(with(&key, "x", json!("AA"))), KeyError::Malformed);
+        // Of the right size, and not on the curve.
+        let nowhere = URL_SAFE_NO_PAD.encode([5; 32]);
+        assert!(read(&with(&key, "x", json!(nowhere))).is_err());
         assert_eq!(refused(json!("key")), KeyError::NotAJwk);
         assert!(read(&with(&key, "key_ops", json!(["verify"]))).is_ok());
     }
 
+    /// W04
     #[test]
     fn a_weak_rsa_key_does_not_enter() {
         let key = jwk(Algorithm::RS256);

@@ -920,7 +920,7 @@ async fn without_the_store_nothing_is_acknowledged() {
     bench.lives().await;
 }
 
-/// M01, M02, M03, M04, M05, P07; and S03: a program can tell that PKCE will guard its answer.
+/// M01, M02, M03, M04, M05, S12, P07; and S03: a program can tell that PKCE will guard its answer.
 #[tokio::test]
 async fn metadata_says_what_is_enforced() {
     let bench = house().await;
@@ -1405,7 +1405,7 @@ async fn the_pages_take_only_what_they_serve() {
     bench.lives().await;
 }
 
-/// Z01, T03: a client proves itself by a JWT it signed, once.
+/// Z01, S11, T03: a client proves itself by a JWT it signed, once.
 #[tokio::test]
 async fn a_client_proves_itself_by_a_jwt_that_is_good_once() {
     let signer = "\n[client.signer]\nauth = \"private_key_jwt\"\njwks = \"b.jwks.json\"\nscopes = [\"orders:read\"]\n";

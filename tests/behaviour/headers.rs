@@ -2,6 +2,7 @@
 
 use crate::harness::bench::Bench;
 
+/// S16
 #[tokio::test]
 async fn identity_sent_by_the_client_is_removed_everywhere() {
     // HD-01
@@ -20,6 +21,7 @@ async fn identity_sent_by_the_client_is_removed_everywhere() {
     bench.lives().await;
 }
 
+/// S16
 #[tokio::test]
 async fn identity_cannot_hide_behind_another_spelling() {
     // HD-02
@@ -55,6 +57,7 @@ async fn identity_cannot_hide_behind_another_spelling() {
     bench.lives().await;
 }
 
+/// S16
 #[tokio::test]
 async fn connection_cannot_name_our_own_headers_away() {
     // HD-03
@@ -179,6 +182,7 @@ async fn a_trusted_proxy_is_believed_about_who_came_before_it() {
     assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
 }
 
+/// S16
 #[tokio::test]
 async fn a_strangers_forwarded_headers_are_not_believed() {
     // HD-05

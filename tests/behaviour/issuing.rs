@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use tollgate::{
+    issue::{Bearer, sign_by_hand},
+    token::{Scope, Secret},
+};
 
 use crate::harness::{
     bench::Bench,
@@ -30,6 +34,20 @@ upstream = "u1"
 issuers = ["oauth"]
 require = { scope = "orders:read" }
 forward = { identity = { x-client = "client_id" } }
+"#;
+
+/// A second token service, and a route of its own.
+const BILLS: &str = r#"
+[dialect.bills]
+speak = "oauth2"
+path = "/bills"
+hosts = ["gw.test"]
+
+[route.invoices]
+hosts = ["gw.test"]
+path = "/invoices/**"
+upstream = "u1"
+issuers = ["bills"]
 "#;
 
 /// The bench with a token endpoint, T, and one client.
@@ -91,6 +109,7 @@ async fn a_client_gets_a_token_that_opens_its_routes_and_no_others() {
     bench.refuses_token(token).await;
 }
 
+/// W11
 #[tokio::test]
 async fn a_token_says_what_rfc_9068_asks_for() {
     let bench = shop().await;
@@ -156,6 +175,7 @@ async fn our_own_clock_needs_no_leeway() {
     assert_eq!(answer.code().as_deref(), Some("expired"));
 }
 
+/// S09
 #[tokio::test]
 async fn a_narrower_scope_is_given_and_a_wider_one_is_not() {
     let bench = shop().await;
@@ -178,6 +198,69 @@ async fn a_narrower_scope_is_given_and_a_wider_one_is_not() {
         400,
         "invalid_scope",
     );
+}
+
+/// J05, S09: what two token services of one gateway give is for different resources, also to one client.
+#[tokio::test]
+async fn j05_a_token_of_one_service_is_worth_nothing_at_the_routes_of_another() {
+    let bench = Bench::with(&format!("{MORE}{BILLS}")).await;
+    let issued = async |path: &str| {
+        let form = [("grant_type", "client_credentials")];
+        let request = bench.post(path).form(&form).basic("shop", SHOP_SECRET);
+        let answer = request.send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    };
+    let (orders, bills) = (issued("/oauth/token").await, issued("/bills/token").await);
+    let audience = |token: &str| part(token, 1)["aud"].as_str().unwrap().to_owned();
+    assert_ne!(audience(&orders), audience(&bills));
+    let opens = async |path: &str, token: &str| {
+        let answer = bench.get(path).bearer(token).send().await;
+        (answer.status, answer.code())
+    };
+    assert_eq!(opens("/orders/7", &orders).await.0, 200);
+    assert_eq!(opens("/invoices/7", &bills).await.0, 200);
+    for (path, token) in [("/orders/7", &bills), ("/invoices/7", &orders)] {
+        let refused = (401, Some("unknown_issuer".to_owned()));
+        assert_eq!(opens(path, token).await, refused, "{path}");
+    }
+    // One that is signed as it must be, and only says another audience.
+    let kept = &bench.gateway.kept().mounts["oauth"];
+    let mut elsewhere = kept.issuer().clone();
+    elsewhere.audience = audience(&bills);
+    let bearer = Bearer {
+        subject: "shop",
+        client: Some("shop"),
+        scope: Scope::parse("orders:read").unwrap(),
+    };
+    let forged = sign_by_hand(&bearer, &elsewhere, bench.gateway.now()).unwrap();
+    let refused = (401, Some("wrong_audience".to_owned()));
+    assert_eq!(opens("/orders/7", forged.reveal()).await, refused);
+}
+
+/// S10: nobody hands a program the password of a person, however right it is.
+#[tokio::test]
+async fn s10_there_is_no_password_grant_in_standard_oauth() {
+    let bench = shop().await;
+    let accounts = &bench.gateway.kept().accounts;
+    let ada = accounts.register(
+        "oauth",
+        "ada",
+        Secret::new("s3cret-one"),
+        bench.gateway.now(),
+    );
+    ada.await.unwrap();
+    let form = [
+        ("grant_type", "password"),
+        ("username", "ada"),
+        ("password", "s3cret-one"),
+    ];
+    let answer = ask(&bench, &form).basic("shop", SHOP_SECRET).send().await;
+    oauth_error(&answer, 400, "unsupported_grant_type");
+    let metadata = "/.well-known/oauth-authorization-server/oauth";
+    let metadata = bench.get(metadata).send().await.json();
+    let grants = metadata["grant_types_supported"].as_array().unwrap();
+    assert!(!grants.contains(&json!("password")), "{grants:?}");
 }
 
 #[tokio::test]

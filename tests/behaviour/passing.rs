@@ -110,6 +110,7 @@ async fn connections_to_the_upstream_are_used_again() {
     assert_eq!(bench.upstream.connections().len(), 1);
 }
 
+/// S17: where the way to an upstream is not a safe one, it is given an `https` address.
 #[tokio::test]
 async fn an_upstream_over_tls_is_checked() {
     let secure = Upstream::secure().await;

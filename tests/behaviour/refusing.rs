@@ -54,6 +54,24 @@ async fn a_request_without_a_token_is_told_what_to_bring() {
     assert!(bench.upstream.is_untouched());
 }
 
+/// B04: an address is written down in too many places to carry a token, and a body is not read for one.
+#[tokio::test]
+async fn b04_a_token_in_an_address_or_a_body_is_none() {
+    let bench = Bench::start().await;
+    let token = bench.token().sign();
+    bench.admits_token(&token).await;
+    let before = bench.upstream.requests().len();
+    for name in ["access_token", "bearer", "token", "authorization", "jwt"] {
+        let request = bench.get(&format!("/api/x?{name}={token}"));
+        let answer = refused(request, 401, "missing_token").await;
+        assert!(challenge(&answer).starts_with("Bearer"));
+        assert!(!challenge(&answer).contains("error"), "{name}");
+        let request = bench.post("/api/x").form(&[(name, token.as_str())]);
+        refused(request, 401, "missing_token").await;
+    }
+    assert_eq!(bench.upstream.requests().len(), before);
+}
+
 #[tokio::test]
 async fn another_scheme_is_no_token() {
     // missing_token

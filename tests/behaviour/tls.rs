@@ -54,6 +54,7 @@ async fn a_stranger_to_the_authority_does_not_connect() {
     bench.lives().await;
 }
 
+/// S12
 #[tokio::test]
 async fn plain_http_on_the_tls_port_is_not_served() {
     // TL-02

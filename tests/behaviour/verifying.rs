@@ -73,6 +73,7 @@ async fn a_token_without_a_signature_is_not_believed() {
     bench.lives().await;
 }
 
+/// W05: no shared secret verifies anything, so none can be a password.
 #[tokio::test]
 async fn a_public_key_is_not_a_shared_secret() {
     // JW-02
@@ -125,6 +126,7 @@ async fn a_shared_secret_in_a_remote_key_set_is_not_used() {
         .await;
 }
 
+/// W10
 #[tokio::test]
 async fn a_token_cannot_bring_its_own_key() {
     // JW-03
@@ -142,6 +144,7 @@ async fn a_token_cannot_bring_its_own_key() {
     bench.lives().await;
 }
 
+/// W10
 #[tokio::test]
 async fn a_token_cannot_send_us_for_its_key() {
     // JW-04
@@ -216,6 +219,7 @@ async fn times_must_be_numbers() {
     bench.lives().await;
 }
 
+/// W09
 #[tokio::test]
 async fn a_claim_that_is_required_must_be_there() {
     // JW-07
@@ -275,6 +279,7 @@ async fn a_token_dies_while_it_is_remembered() {
     );
 }
 
+/// W03
 #[tokio::test]
 async fn a_made_up_curve_signature_is_refused() {
     // JW-09
@@ -368,6 +373,7 @@ async fn a_line_break_in_a_token_is_no_token() {
     }
 }
 
+/// W08, S09: a key is believed for its own issuer, and a token where it is meant for.
 #[tokio::test]
 async fn an_issuer_is_believed_about_itself_only() {
     // JW-11
@@ -422,6 +428,7 @@ async fn two_issuers_may_use_the_same_key_name() {
     assert_eq!(on_b.send().await.status, 200);
 }
 
+/// W09, S09
 #[tokio::test]
 async fn an_audience_may_be_one_of_several() {
     let bench = Bench::start().await;
@@ -443,6 +450,7 @@ async fn an_audience_may_be_one_of_several() {
     }
 }
 
+/// W07
 #[tokio::test]
 async fn a_claim_that_is_there_twice_is_refused() {
     let bench = Bench::start().await;
@@ -469,6 +477,7 @@ async fn a_claim_that_is_there_twice_is_refused() {
     bench.refuses_token(&sign("[]", &claims)).await;
 }
 
+/// W12
 #[tokio::test]
 async fn an_id_token_is_not_an_access_token() {
     let bench = Bench::start().await;
@@ -494,6 +503,7 @@ async fn an_id_token_is_not_an_access_token() {
         .await;
 }
 
+/// W01
 #[tokio::test]
 async fn a_key_serves_the_algorithm_it_is_for() {
     let bench = Bench::start().await;
@@ -515,6 +525,50 @@ async fn a_key_serves_the_algorithm_it_is_for() {
     bench
         .refuses_token(&bench.token().by(keys::a2()).sign())
         .await;
+}
+
+/// W03: what is inside a token counts for nothing, however well it and its cover are signed.
+#[tokio::test]
+async fn w03_a_token_within_a_token_is_no_token() {
+    let bench = Bench::start().await;
+    let key = &keys::a().rsa;
+    let inner = bench.token().sign();
+    bench.admits_token(&inner).await;
+    for header in [
+        r#"{"alg":"RS256","kid":"a-rsa","typ":"JWT","cty":"JWT"}"#,
+        r#"{"alg":"RS256","kid":"a-rsa"}"#,
+    ] {
+        let nested = compact(header, &inner, |message| key.sign(message));
+        bench.refuses_token(&nested).await;
+    }
+    // As a JWE would look like, whose content we could not judge.
+    let sealed = format!("{inner}.{inner}");
+    bench.refuses_token(&sealed).await;
+}
+
+/// W10: the name of a key is compared with those of the set, and put to no other use.
+#[tokio::test]
+async fn w10_the_name_of_a_key_is_only_compared() {
+    let bench = Bench::start().await;
+    bench.admits_token(&bench.token().sign()).await;
+    for kid in [
+        "../../../../etc/passwd",
+        "/dev/null",
+        "a-rsa' OR '1'='1",
+        "a-rsa\0",
+        "a-rsa ",
+        "A-RSA",
+        "",
+        "http://127.0.0.1:9/jwks",
+        "{{7*7}}",
+        &"k".repeat(8_000),
+    ] {
+        let token = bench.token().header("kid", kid).sign();
+        let code = bench.refuses_token(&token).await.code();
+        assert_eq!(code.as_deref(), Some("unknown_key"), "{kid:?}");
+    }
+    bench.admits_token(&bench.token().sign()).await;
+    bench.lives().await;
 }
 
 #[tokio::test]

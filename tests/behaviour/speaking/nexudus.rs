@@ -552,6 +552,31 @@ async fn nx_19_of_twenty_who_refresh_at_once_one_wins() {
     tokens(&spaces.refresh(&tokens(won[0]).refresh, Some("c1")).await);
 }
 
+/// T13: whoever tries passwords out has to wait, from whichever address, and so does the right one meanwhile.
+#[tokio::test]
+async fn t13_whoever_guesses_at_the_password_grant_has_to_wait() {
+    let spaces = Spaces::with("limit = { attempts = 10000, within = \"1s\" }").await;
+    let attempt = async |password: &str| {
+        let fields = [
+            ("grant_type", "password"),
+            ("username", ADA),
+            ("password", password),
+        ];
+        spaces.token(Some("c1")).form(&fields).send().await
+    };
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(attempt("pw-2").await.status);
+    }
+    assert_eq!(statuses[..4], [400; 4]);
+    assert_eq!(statuses[4..], [409; 16]);
+    let right = attempt(PASSWORD).await;
+    assert_eq!(right.status, 409, "{}", right.text());
+    let wait = right.header("retry-after").unwrap().parse().unwrap();
+    spaces.gateway.advance(Duration::from_secs(wait));
+    tokens(&attempt(PASSWORD).await);
+}
+
 /// NX-20, X-21: also where a route refuses.
 #[tokio::test]
 async fn nx_20_whoever_comes_too_often_hears_a_conflict() {

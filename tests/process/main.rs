@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod canaries;
 mod commands;
 mod demo;
 mod members;

@@ -222,12 +222,12 @@ fn lg_03_a_form_of_another_site_changes_nothing_at_the_admin_listener() {
     assert!(plain(admin, "/livez").contains("alive"));
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
 
-fn plain(admin: SocketAddr, path: &str) -> String {
+pub(crate) fn plain(admin: SocketAddr, path: &str) -> String {
     exchange(
         admin,
         &format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n"),

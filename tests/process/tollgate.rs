@@ -162,6 +162,12 @@ impl Running {
         self.folder.join("tollgate-data/dev-tls/ca.pem")
     }
 
+    /// What everybody on the machine sees of it: its command line.
+    pub(crate) fn title(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.process.id());
+        String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.process.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();

@@ -24,6 +24,7 @@ pub(crate) struct Request {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
+    head: String,
 }
 
 pub(crate) type Connection = StreamOwned<ClientConnection, TcpStream>;
@@ -49,6 +50,20 @@ impl Request {
         Self::post(path, "application/json", &body.to_string())
     }
 
+    /// Sends a form.
+    pub(crate) fn form(path: &str, fields: &[(&str, &str)]) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        let body = form.extend_pairs(fields).finish();
+        Self::post(path, "application/x-www-form-urlencoded", &body)
+    }
+
+    /// Asks with another method.
+    pub(crate) fn called(mut self, method: &str) -> Self {
+        let (_, rest) = self.head.split_once(' ').unwrap();
+        self.head = format!("{method} {rest}");
+        self
+    }
+
     fn post(path: &str, kind: &str, body: &str) -> Self {
         let request = Self {
             head: format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"),
@@ -62,6 +77,11 @@ impl Request {
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.head.push_str(&[name, ": ", value, "\r\n"].concat());
         self
+    }
+
+    pub(crate) fn basic(self, name: &str, secret: &str) -> Self {
+        let pair = STANDARD.encode(format!("{name}:{secret}"));
+        self.with("Authorization", &format!("Basic {pair}"))
     }
 
     pub(crate) fn bearer(self, token: &str) -> Self {
@@ -109,7 +129,15 @@ impl Reply {
         } else {
             body.to_owned()
         };
-        Self { status, body }
+        let head = head.to_owned();
+        Self { status, body, head }
+    }
+
+    /// The value of a header, if it is there.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(said, _)| said.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {

@@ -25,6 +25,7 @@ use tollgate::token::{Scope, Secret, Timestamp};
 use crate::chromium::Chromium;
 use crate::harness::authority::certificate_of_the_gateway;
 use crate::harness::issuer::NOW;
+use crate::harness::person::digits;
 use crate::harness::tollgate::Tollgate;
 use crate::harness::upstream::{Reply, Upstream};
 
@@ -85,6 +86,17 @@ impl House {
         self.browser.types(name).await;
         self.browser.clicks("#password", 1).await;
         self.browser.types(password).await;
+        self.browser
+            .follows(async |page| page.clicks("button.main", 1).await)
+            .await;
+    }
+
+    /// Types password and digits where the name is there already, and sends them.
+    async fn proves(&mut self, password: &str, digits: &str) {
+        self.browser.clicks("#password", 1).await;
+        self.browser.types(password).await;
+        self.browser.clicks("#digits", 1).await;
+        self.browser.types(digits).await;
         self.browser
             .follows(async |page| page.clicks("button.main", 1).await)
             .await;
@@ -314,6 +326,68 @@ async fn a_double_click_is_one_answer() {
     told.dedup();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("code="), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_digits_of_a_second_factor_are_asked_for_and_typed() {
+    let mut house = House::open().await;
+    let uri = house.gateway.enable_totp("oauth", "ada").await;
+    house.arrives("").await;
+    house.signs_in("ada", "wrong").await;
+    let wanted = "document.querySelector('#digits') !== null";
+    assert!(
+        !house.browser.sees(wanted).await,
+        "a stranger learns of no second factor"
+    );
+    house.signs_in("ada", PASSWORD).await;
+    let text = house.browser.text().await;
+    assert!(text.contains("Digits from your app"), "{text}");
+    assert!(!text.contains("is wrong"), "{text}");
+    for seen in [
+        "document.querySelector('#name').value === 'ada'",
+        "document.activeElement.id === 'password'",
+        "document.querySelector('#digits').labels.length === 1",
+        "document.querySelector('#digits').inputMode === 'numeric'",
+        "document.querySelector('#digits').autocomplete === 'one-time-code'",
+        "document.querySelector('[role=alert]') !== null",
+    ] {
+        assert!(house.browser.sees(seen).await, "{seen}");
+    }
+    assert_eq!(house.browser.value(CONTRAST).await, serde_json::json!(""));
+    house.browser.is_pictured("second-factor").await;
+    // A slip of the finger: the page asks again, and tells nobody whether password or digits were wrong.
+    let step = house.gateway.seconds() / 30;
+    let right = digits(&uri, step);
+    let slip = digits(&uri, step + 100);
+    house.proves(PASSWORD, &slip).await;
+    assert!(house.browser.sees(wanted).await);
+    assert!(house.told().is_empty());
+    // By the keyboard alone: password, digits, Enter.
+    house.browser.types(PASSWORD).await;
+    house.browser.presses("Tab").await;
+    assert!(
+        house
+            .browser
+            .sees("document.activeElement.id === 'digits'")
+            .await
+    );
+    house.browser.types(&right).await;
+    house
+        .browser
+        .follows(async |page| page.presses("Enter").await)
+        .await;
+    assert!(house.browser.text().await.contains("Allow Paper Reader?"));
+    house.clicks("button.main").await;
+    assert!(house.told()[0].contains("code="));
+    // The same digits let nobody in a second time.
+    house.arrives("&prompt=login").await;
+    house.signs_in("ada", PASSWORD).await;
+    house.proves(PASSWORD, &right).await;
+    assert!(house.browser.sees(wanted).await);
+    house.gateway.advance(Duration::from_mins(1));
+    let next = digits(&uri, house.gateway.seconds() / 30);
+    house.proves(PASSWORD, &next).await;
+    assert_eq!(house.told().len(), 2);
 }
 
 #[tokio::test]

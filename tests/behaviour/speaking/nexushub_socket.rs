@@ -151,6 +151,7 @@ async fn a_message_becomes_a_request_of_the_connections_token() {
     assert!(hub.up.faults().is_empty());
 }
 
+/// B04: the contract has it so for a WebSocket, and for nothing else.
 #[tokio::test]
 async fn a_browser_brings_its_token_in_the_query_and_nobody_sees_it_there() {
     let hub = Hub::start().await;

@@ -323,7 +323,7 @@ pub(crate) fn signing_in(client: &Client, proof: &serde_json::Value) -> Request 
 /// The request that redeems a code of a handoff.
 pub(crate) fn taking_over(client: &Client, code: &str) -> Request {
     let request = client.post("/api/v1/auth/handoff/redeem");
-    request.json(&serde_json::json!({ "code": code }))
+    request.json(&serde_json::json!({ "code": code, "clientId": "w" }))
 }
 
 /// Connections that stand, half of them at each node.

@@ -339,7 +339,10 @@ impl Caller {
         let init = Request::json(&auth("handoff/init"), &wanted);
         let [code] = self.gets(init.bearer(&access), ["code"]);
         self.fails(Request::json(&auth("handoff/init"), &wanted).bearer(BEARER));
-        let redeem = |code: &str| Request::json(&auth("handoff/redeem"), &json!({ "code": code }));
+        let redeem = |code: &str| {
+            let body = json!({ "code": code, "clientId": "w" });
+            Request::json(&auth("handoff/redeem"), &body)
+        };
         assert_eq!(self.send(redeem(&code)).status, 200);
         self.fails(redeem(&code));
         self.fails(redeem(CODE));

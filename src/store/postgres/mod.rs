@@ -132,11 +132,13 @@ impl Postgres {
         F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        self.perform(|pool| async move {
-            let mut transaction = pool.begin().await.map_err(StoreError::from_pool)?;
-            let mut connection = Connection::Postgres(&mut transaction);
-            Statement::new(STILL).execute(&mut connection).await?;
-            looking(connection).await
+        self.perform(|lender| async move {
+            let mut lent = lender.lend().await?;
+            let mut begun = lent.begin().await?;
+            Statement::new(STILL).execute(&mut begun.line()).await?;
+            let seen = looking(begun.line()).await;
+            begun.roll_back().await;
+            seen
         })
         .await
     }

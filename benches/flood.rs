@@ -31,7 +31,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
-use thread_priority::{ThreadPriority, set_current_thread_priority};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
@@ -96,7 +99,9 @@ impl Flood {
         let stop = CancellationToken::new();
         let (crowd, rude, ended) = (options.logins, options.rude, stop.clone());
         let thread = thread::spawn(move || {
-            set_current_thread_priority(ThreadPriority::Min).map_err(|error| error.to_string())?;
+            let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+            set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+                .map_err(|error| error.to_string())?;
             let seen = Rc::new(RefCell::new(Logins::default()));
             let logins = flood(port, (crowd, rude), Rc::clone(&seen));
             here(ended.run_until_cancelled(logins)).map_err(|error| error.to_string())?;

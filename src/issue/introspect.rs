@@ -109,12 +109,12 @@ async fn access(
         Err(VerifyError::RevocationsUnknown) => return Err(StoreError::Closed.into()),
         Err(_) => return Ok(None),
     }
-    if let Some(id) = &identity.token_id {
+    if let Some(id) = identity.token_id() {
         // Whoever asks about it was shown it: its client has it.
         sessions.sightings().note(id);
     }
-    let name = identity.token_id.as_deref().and_then(TokenName::read);
-    let session = match name.filter(|_| identity.session.is_some()) {
+    let name = identity.token_id().and_then(TokenName::read);
+    let session = match name.filter(|_| identity.session().is_some()) {
         Some(name) => store.session(name.session).await?,
         None => None,
     };
@@ -132,11 +132,11 @@ async fn access(
         username,
         client: identity.client.as_deref().map(str::to_owned),
         scope: identity.scope.clone(),
-        issued_at: identity.issued_at,
+        issued_at: identity.own.as_ref().and_then(|own| own.issued_at),
         expires_at: Some(identity.expires_at),
         issuer: issuer.identifier.clone(),
         audience: issuer.audience.clone(),
-        token_id: identity.token_id.as_deref().map(str::to_owned),
+        token_id: identity.token_id().map(str::to_owned),
         is_refresh_token: false,
     }))
 }

@@ -74,8 +74,8 @@ pub(super) async fn revoke_access(
     issuer: &LocalIssuer,
     now: Timestamp,
 ) -> Result<(), IssueError> {
-    let id = identity.token_id.as_deref().ok_or(IssueError::NotOffered)?;
-    let session = match TokenName::read(id).filter(|_| identity.session.is_some()) {
+    let id = identity.token_id().ok_or(IssueError::NotOffered)?;
+    let session = match TokenName::read(id).filter(|_| identity.session().is_some()) {
         Some(name) => store.session(name.session).await?,
         None => None,
     };

@@ -11,7 +11,7 @@ use crate::issue::{Accounts, Keys};
 use crate::net::Tasks;
 use crate::store::Store;
 use crate::token::{TimeSource, Timestamp};
-use crate::verify::{Issuers, Revocations, Sightings};
+use crate::verify::{Issuers, Revocations, Sightings, TokenCache};
 
 /// The runtime of the chores. Dropping it ends them.
 #[derive(Debug)]
@@ -58,6 +58,18 @@ pub(super) async fn refresh_keys(issuers: Arc<Issuers>, time: TimeSource, tasks:
         tokio::select! {
             () = &mut draining => return,
             _ = ticks.tick() => issuers.tick(time.now()),
+        }
+    }
+}
+
+/// Drops remembered tokens that are over, once a minute.
+pub(super) async fn tidy(tokens: TokenCache, time: TimeSource, tasks: Tasks) {
+    let mut draining = std::pin::pin!(tasks.draining());
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            () = &mut draining => return,
+            _ = ticks.tick() => tokens.tidy(time.now()),
         }
     }
 }

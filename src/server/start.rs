@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chores::{
-    Chores, Follower, acquaint, carry, keep_sightings, refresh_keys, sweep, tend_keys,
+    Chores, Follower, acquaint, carry, keep_sightings, refresh_keys, sweep, tend_keys, tidy,
 };
 use super::state::State;
 use super::{Kept, StartError, assemble};
@@ -61,6 +61,8 @@ impl Server {
         );
         let state = State::new(kept.store.clone(), Arc::clone(&issuers), time.clone());
         chores.spawn(&tasks, refresh_keys(issuers, time.clone(), tasks.clone()));
+        let tokens = gate.verifier.cache().clone();
+        chores.spawn(&tasks, tidy(tokens, time.clone(), tasks.clone()));
         keep_house(config, &kept, &chores, (&time, &tasks));
         let manners = config.listener.iter().map(|(name, listener)| {
             let proxies = Proxies::new(&listener.trusted_proxies);

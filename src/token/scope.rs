@@ -68,6 +68,13 @@ impl Scope {
         self
     }
 
+    /// The same scope, with its text as `share` gives it.
+    #[must_use]
+    pub fn map_text(mut self, share: impl FnOnce(&str) -> Arc<str>) -> Self {
+        self.text = share(&self.text);
+        self
+    }
+
     /// Whether this one scope token is held.
     pub fn contains(&self, word: &str) -> bool {
         self.everything || self.words().any(|held| held == word)

@@ -21,14 +21,10 @@ pub struct Identity {
     pub subject: Option<Arc<str>>,
     /// The client it was given to.
     pub client: Option<Arc<str>>,
-    /// Its `jti`.
-    pub token_id: Option<Box<str>>,
-    /// The session it belongs to, in hexadecimal digits; of our own tokens only.
-    pub session: Option<Box<str>>,
     /// What it may do.
     pub scope: Scope,
-    /// When it was issued, if it says so.
-    pub issued_at: Option<Timestamp>,
+    /// What else is known of a token of our own, which we can take back.
+    pub own: Option<Box<Own>>,
     /// When it stops being accepted: `exp`, and the clock skew its issuer is allowed. The end of time if there is none.
     pub expires_at: Timestamp,
     /// When it starts being accepted: `nbf`, less the clock skew. The beginning of time if there is none.
@@ -41,12 +37,21 @@ pub struct Identity {
     pub(super) fresh_until: Timestamp,
     /// The key that signed it.
     pub(super) key: Option<Arc<VerifyingKey>>,
-    /// Whether it is one of our own, which we can take back.
-    pub(super) is_ours: bool,
-    /// When it was last looked for among those taken back.
-    pub(super) found_good: FoundGood,
     /// The claims that some route wants, by ascending identifier.
     pub(super) claims: Box<[(ClaimId, ClaimValue)]>,
+}
+
+/// What a token of our own says for us alone. Kept apart, as those of others are remembered by the hundred thousand.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Its `jti`.
+    pub token_id: Option<Box<str>>,
+    /// The session it belongs to, in hexadecimal digits.
+    pub session: Option<Box<str>>,
+    /// When it was issued, if it says so.
+    pub issued_at: Option<Timestamp>,
+    /// When it was last looked for among those taken back.
+    pub(super) found_good: FoundGood,
 }
 
 /// One claim, as a header would carry it and as it was.
@@ -80,7 +85,17 @@ impl Identity {
 
     /// Whether a verdict could make it worthless before its time.
     pub const fn can_be_taken_back(&self) -> bool {
-        self.is_ours
+        self.own.is_some()
+    }
+
+    /// Its `jti`, if it is one of ours.
+    pub fn token_id(&self) -> Option<&str> {
+        self.own.as_ref()?.token_id.as_deref()
+    }
+
+    /// The session it belongs to, in hexadecimal digits, if it is one of ours.
+    pub fn session(&self) -> Option<&str> {
+        self.own.as_ref()?.session.as_deref()
     }
 
     pub(super) fn standing(&self, now: Timestamp) -> Standing {
@@ -98,13 +113,19 @@ impl Identity {
 
     /// Roughly the bytes it takes, with its entry in a cache.
     pub(super) fn weight(&self) -> u32 {
-        let texts = [&self.subject, &self.client].into_iter().flatten();
-        let texts: usize = texts.map(|text| text.len()).sum();
-        let names = [&self.token_id, &self.session].into_iter().flatten();
-        let texts = texts + names.map(|text| text.len()).sum::<usize>();
+        let subject = self.subject.as_ref().map_or(0, |text| text.len());
+        let own = self.own.as_ref().map_or(0, |own| own.weight());
         let claims: usize = self.claims.iter().map(|(_, value)| value.weight()).sum();
-        let all = ENTRY + size_of::<Self>() + texts + self.scope.as_str().len() + claims;
+        // Clients and scopes are shared with others.
+        let all = ENTRY + size_of::<Self>() + subject + own + claims;
         u32::try_from(all).unwrap_or(u32::MAX)
+    }
+}
+
+impl Own {
+    fn weight(&self) -> usize {
+        let names = [&self.token_id, &self.session].into_iter().flatten();
+        size_of::<Self>() + names.map(|text| text.len()).sum::<usize>()
     }
 }
 
@@ -120,5 +141,5 @@ impl ClaimValue {
     }
 }
 
-/// What a cache needs for an entry beside its value: key, links, counters.
-const ENTRY: usize = 200;
+/// What a cache needs for an entry beside its value: key, links, counters, and what the allocator adds.
+const ENTRY: usize = 360;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use schemars::JsonSchema;
@@ -41,7 +40,7 @@ impl Default for TokenCacheSettings {
 /// Verified tokens, shared by all connections and kept over reloads. Cloning gives another hand on the same cache.
 #[derive(Clone)]
 pub struct TokenCache {
-    identities: Cache<Key, Kept, DigestHasher>,
+    identities: Cache<Key, Arc<Identity>, DigestHasher>,
     /// Moves on whenever a token is forgotten, so that no connection remembers it on its own.
     epoch: Arc<AtomicU64>,
 }
@@ -54,20 +53,12 @@ struct Key {
     set: u32,
 }
 
-#[derive(Clone)]
-struct Kept {
-    identity: Arc<Identity>,
-    /// How long it was going to be useful when it was put here: the cache then drops it of itself.
-    useful: Duration,
-}
-
 impl TokenCache {
     /// A cache that takes about this many bytes at most.
     pub fn new(capacity: u64) -> Self {
         let identities = Cache::builder()
             .max_capacity(capacity)
-            .weigher(|_, kept: &Kept| kept.identity.weight())
-            .expire_after(UntilUseless)
+            .weigher(|_, identity: &Arc<Identity>| identity.weight())
             .build_with_hasher(DigestHasher::default());
         Self {
             identities,
@@ -86,21 +77,25 @@ impl TokenCache {
     }
 
     pub(super) fn find(&self, digest: Digest, set: u32) -> Option<Arc<Identity>> {
-        let kept = self.identities.get(&Key { digest, set })?;
-        Some(kept.identity)
+        self.identities.get(&Key { digest, set })
     }
 
-    pub(super) fn keep(&self, identity: &Arc<Identity>, set: u32, now: Timestamp) {
+    pub(super) fn keep(&self, identity: &Arc<Identity>, set: u32) {
         let key = Key {
             digest: identity.digest,
             set,
         };
-        let end = identity.expires_at.min(identity.fresh_until);
-        let kept = Kept {
-            identity: Arc::clone(identity),
-            useful: end.since(now).min(LONGEST_USE),
-        };
-        self.identities.insert(key, kept);
+        self.identities.insert(key, Arc::clone(identity));
+    }
+
+    /// Drops what is of no use any more. To be called every minute: a timer for each token would take more memory than
+    /// the dead take until then.
+    pub fn tidy(&self, now: Timestamp) {
+        for (key, identity) in &self.identities {
+            if now >= identity.expires_at.min(identity.fresh_until) {
+                self.identities.invalidate(&*key);
+            }
+        }
     }
 
     pub(super) fn forget(&self, digest: Digest, sets: impl Iterator<Item = u32>) {
@@ -118,24 +113,6 @@ impl TokenCache {
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenCache({} tokens)", self.len())
-    }
-}
-
-struct UntilUseless;
-
-impl moka::Expiry<Key, Kept> for UntilUseless {
-    fn expire_after_create(&self, _: &Key, kept: &Kept, _: Instant) -> Option<Duration> {
-        Some(kept.useful)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Key,
-        kept: &Kept,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(kept.useful)
     }
 }
 
@@ -185,6 +162,3 @@ impl fmt::Debug for Memo {
         f.write_str("Memo(..)")
     }
 }
-
-/// Tokens without an end are looked up again now and then.
-const LONGEST_USE: Duration = Duration::from_hours(24);

@@ -11,7 +11,7 @@
 //! is. What was taken back is refused from the moment the verdict is known, however often it was found good before. This
 //! folder knows no route and no dialect.
 //!
-//! Reading order: `verifier`, `carrier`, `memo`, `judge`, `jwt`, `keys`, `rules`, `identity`,
+//! Reading order: `verifier`, `carrier`, `memo`, `judge`, `jwt`, `keys`, `rules`, `names`, `identity`,
 //! `revocations`, `cluster`, `sightings`, `wanted`, `issuer`, `error`.
 
 mod carrier;
@@ -23,6 +23,7 @@ mod judge;
 pub mod jwt;
 mod keys;
 mod memo;
+mod names;
 mod revocations;
 mod rules;
 mod sightings;
@@ -34,7 +35,7 @@ mod wanted;
 pub use carrier::lift;
 pub use cluster::{ClusterSettings, Deaf};
 pub use error::{AskError, SetupError, VerifyError};
-pub use identity::{ClaimValue, Identity};
+pub use identity::{ClaimValue, Identity, Own};
 pub use issuer::settings::{IssuerSettings, JwksSettings, Kind, OnOutage};
 pub use issuer::{IssuerId, IssuerSet, IssuerState, Issuers, Local};
 pub use keys::{KeySet, KeySetError};

@@ -168,12 +168,15 @@ impl Revocations {
     /// Whether this identity may still be used. One of somebody else's tokens always may, as far as we know.
     pub fn check(&self, identity: &Identity) -> Result<(), VerifyError> {
         let version = self.0.version.load(Ordering::Acquire);
-        if !identity.is_ours || identity.found_good.0.load(Ordering::Relaxed) == version {
+        let Some(own) = &identity.own else {
+            return Ok(());
+        };
+        if own.found_good.0.load(Ordering::Relaxed) == version {
             return Ok(());
         }
         self.look_up(identity)?;
         // The version of before looking: a verdict that was added meanwhile is looked for at the next request.
-        identity.found_good.0.store(version, Ordering::Relaxed);
+        own.found_good.0.store(version, Ordering::Relaxed);
         Ok(())
     }
 
@@ -182,7 +185,7 @@ impl Revocations {
     /// Verdicts that come close together are looked at together, so that whoever takes back many tokens does not keep
     /// busy all who wait here: an end is noticed within a quarter of a second.
     pub async fn until_taken_back(self, identity: Arc<Identity>) -> VerifyError {
-        if !identity.is_ours {
+        if !identity.can_be_taken_back() {
             return std::future::pending().await;
         }
         loop {
@@ -248,14 +251,15 @@ impl Verdicts {
             name.is_some_and(|name| kind.contains_key(name))
         };
         // A token that does not say when it was issued counts as one of before.
-        let issued = identity.issued_at.map_or(i64::MIN, Timestamp::seconds);
+        let issued = identity.own.as_ref().and_then(|own| own.issued_at);
+        let issued = issued.map_or(i64::MIN, Timestamp::seconds);
         let before = |kind: &HashMap<Box<str>, Cut>, name: Option<&str>| {
             let cut = name.and_then(|name| kind.get(name));
             cut.is_some_and(|cut| issued <= cut.at.seconds())
         };
         let key = identity.key.as_ref().and_then(|key| key.kid());
-        named(&self.sessions, identity.session.as_deref())
-            || named(&self.tokens, identity.token_id.as_deref())
+        named(&self.sessions, identity.session())
+            || named(&self.tokens, identity.token_id())
             || before(&self.subjects, identity.subject.as_deref())
             || before(&self.clients, identity.client.as_deref())
             || before(&self.keys, key)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::VerifyError;
-use super::identity::Identity;
+use super::identity::{Identity, Own};
+use super::names::Names;
 use super::revocations::FoundGood;
 use super::wanted::{Named, Wanted};
 use crate::token::{ClaimError, Claims, Digest, Profile, Scope, Timestamp, VerifyingKey};
@@ -20,6 +21,7 @@ pub(super) struct Rules {
     /// How far its clock may be off ours.
     pub(super) clock_skew: Duration,
     pub(super) shape: Shape,
+    pub(super) names: Arc<Names>,
 }
 
 /// Whom its tokens may be for.
@@ -79,8 +81,6 @@ impl Rules {
             client => client,
         };
         let token_id = claims.text("jti")?;
-        let is_ours = matches!(self.shape, Shape::Own(_));
-        let session = if is_ours { claims.text("sid")? } else { None };
         self.require("sub", subject)?;
         self.require("client_id", client)?;
         self.require("jti", token_id)?;
@@ -95,20 +95,28 @@ impl Rules {
             claims: wanted.pick(claims, named)?,
             issuer: Arc::clone(&self.issuer),
             subject: subject.map(Arc::from),
-            client: client.map(Arc::from),
-            token_id: token_id.map(Box::from),
-            session: session.map(Box::from),
-            scope,
-            issued_at: claims.moment("iat")?,
+            client: client.map(|client| self.names.share(client)),
+            own: self.own(claims)?.map(Box::new),
+            scope: scope.map_text(|text| self.names.share(text)),
             expires_at: span.expires_at,
             not_before: span.not_before,
             written_expiry: span.written_expiry,
             fresh_until: Timestamp::from_millis(i64::MAX),
             digest,
             key: None,
-            is_ours,
-            found_good: FoundGood::default(),
         })
+    }
+
+    fn own(&self, claims: &Claims) -> Result<Option<Own>, VerifyError> {
+        if !matches!(self.shape, Shape::Own(_)) {
+            return Ok(None);
+        }
+        Ok(Some(Own {
+            token_id: claims.text("jti")?.map(Box::from),
+            session: claims.text("sid")?.map(Box::from),
+            issued_at: claims.moment("iat")?,
+            found_good: FoundGood::default(),
+        }))
     }
 
     fn span(&self, claims: &Claims, now: Timestamp) -> Result<Span, VerifyError> {

@@ -109,14 +109,12 @@ impl Verifier {
         // In a box, so that the common case does not carry the room that asking needs.
         let (identity, source) = Box::pin(self.ask(sought, digest, route, trail)).await?;
         self.was_not_taken_back(&identity, trail)?;
-        if identity.is_ours
-            && let Some(id) = &identity.token_id
-        {
+        if let Some(id) = identity.token_id() {
             self.issuers.sightings().note(id);
         }
         // One that was forgotten meanwhile is used this once, and not remembered.
         if self.cache.epoch() == sought.epoch {
-            self.cache.keep(&identity, sought.set, now);
+            self.cache.keep(&identity, sought.set);
             memo.keep(sought.token, sought.set, sought.epoch, &identity);
         }
         answer(identity, source, route, trail)
@@ -125,6 +123,11 @@ impl Verifier {
     /// Forgets what is known of a token: it is judged anew when it comes again, on every connection.
     pub fn forget(&self, digest: Digest) {
         self.cache.forget(digest, self.issuers.set_numbers());
+    }
+
+    /// What it remembers of tokens.
+    pub const fn cache(&self) -> &TokenCache {
+        &self.cache
     }
 
     /// The issuers it asks.
@@ -237,6 +240,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_that_is_over_takes_no_memory_for_long() {
+        let key = key();
+        let world = world(&key);
+        let token = token(&key, &claims(US, json!({})));
+        let (identity, _) = world.ask(&token, NOW).await.unwrap();
+        let cache = world.verifier.cache();
+        let kept = |now| {
+            cache.tidy(now);
+            cache.find(identity.digest, world.accepted.issuers.number()).is_some()
+        };
+        assert!(kept(NOW));
+        assert!(kept(identity.expires_at.minus(Duration::from_secs(1))));
+        assert!(!kept(identity.expires_at));
+    }
+
+    #[tokio::test]
     async fn a_token_is_verified_once_and_then_remembered() {
         let key = key();
         let world = world(&key);
@@ -245,7 +264,7 @@ mod tests {
         assert_eq!(source, "verified");
         assert_eq!(identity.subject.as_deref(), Some("u1"));
         assert_eq!(identity.client.as_deref(), Some("c1"));
-        assert_eq!(identity.token_id.as_deref(), Some("t1"));
+        assert_eq!(identity.token_id(), Some("t1"));
         assert_eq!(&*identity.issuer, "oauth");
         assert!(identity.scope.contains("read"));
         assert_eq!(world.ask(&token, NOW).await.unwrap().1, "memo");

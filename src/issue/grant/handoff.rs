@@ -47,7 +47,7 @@ impl Mint {
                 "the redirect URI is not one of the client's",
             ));
         }
-        let session = identity.session.as_deref().ok_or(IssueError::UnfitClient)?;
+        let session = identity.session().ok_or(IssueError::UnfitClient)?;
         let subject = identity.subject.as_deref().unwrap_or_default();
         let kept = Kept {
             realm: issuer.name.to_string(),

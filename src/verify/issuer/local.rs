@@ -65,6 +65,7 @@ impl LocalIssuer {
                 // One clock made the token and reads it.
                 clock_skew: Duration::ZERO,
                 shape: Shape::Own(Box::new(local.profile.clone())),
+                names: Arc::default(),
             },
             profile: local.profile,
             keyring: local.keyring,

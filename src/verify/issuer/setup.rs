@@ -168,6 +168,7 @@ impl Setup<'_> {
                 .clock_skew
                 .map_or(CLOCK_SKEW, Lifetime::duration),
             shape,
+            names: Arc::default(),
         })
     }
 

@@ -63,26 +63,50 @@ pub struct IdentityHeader {
     pub claim: ClaimId,
 }
 
+impl IdentityHeader {
+    /// Whether a route may set this field. Those that frame a message, that belong to one connection, or in which the
+    /// gateway itself says where a request came from and where it goes, it may not, however they are spelt: a claim
+    /// would speak in their place.
+    pub fn may_be(name: &HeaderName) -> bool {
+        let name: String = name.as_str().bytes().map(folded).map(char::from).collect();
+        let ours = [HOST, VIA, AUTHORIZATION, X_REQUEST_ID];
+        let is_taken =
+            is_hop_by_hop(&name) || is_ours_to_say(&name) || name.starts_with("x-forwarded");
+        !is_taken && ours.iter().all(|our| *our != *name)
+    }
+}
+
 /// The identity fields of all routes: removed from every request, on open routes too, however they are spelt.
 #[derive(Debug, Default)]
-pub struct Reserved(Box<[HeaderName]>);
+pub struct Reserved(Box<[Box<[u8]>]>);
 
 impl Reserved {
     /// These fields, and every other spelling of them.
     pub fn new(names: impl IntoIterator<Item = HeaderName>) -> Self {
-        let mut names: Vec<HeaderName> = names.into_iter().collect();
-        names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        let fold = |name: HeaderName| name.as_str().bytes().map(folded).collect();
+        let mut names: Vec<Box<[u8]>> = names.into_iter().map(fold).collect();
+        names.sort_unstable();
         names.dedup();
         Self(names.into_boxed_slice())
     }
 
-    /// Whether an upstream could take this name for one of the fields: `-` and `.` are alike to some.
+    /// Whether an upstream could take this name for one of the fields.
     fn cover(&self, name: &str) -> bool {
-        let same = |(ours, theirs): (u8, u8)| ours == theirs || (ours == b'-' && theirs == b'.');
-        self.0.iter().any(|ours| {
-            let ours = ours.as_str();
-            ours.len() == name.len() && ours.bytes().zip(name.bytes()).all(same)
-        })
+        let is_it = |ours: &[u8]| {
+            ours.iter()
+                .zip(name.bytes())
+                .all(|(our, byte)| *our == folded(byte))
+        };
+        let mut ours = self.0.iter();
+        ours.any(|ours| ours.len() == name.len() && is_it(ours))
+    }
+}
+
+/// What tells names apart: `-`, `_` and `.` are alike to some upstreams. Their case is gone by now.
+const fn folded(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        other => other,
     }
 }
 
@@ -280,11 +304,36 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_reserved_field_is_covered() {
-        let reserved = Reserved::new([HeaderName::from_static("x-user-id")]);
-        for name in ["x-user-id", "x.user.id", "x.user-id"] {
-            assert!(reserved.cover(name), "{name}");
+        for field in ["x-user-id", "x_user_id", "x.user.id", "x-user_id"] {
+            let reserved = Reserved::new([HeaderName::from_static(field)]);
+            for name in ["x-user-id", "x.user.id", "x_user_id", "x.user-id"] {
+                assert!(reserved.cover(name), "{name} beside {field}");
+            }
+            for name in ["x-user-idx", "x-user-i", "x-user-ie", "xxuser-id"] {
+                assert!(!reserved.cover(name), "{name} beside {field}");
+            }
         }
         assert!(is_ours_to_say("x_user_id"));
-        assert!(!reserved.cover("x-user-idx"));
+    }
+
+    #[test]
+    fn a_claim_takes_the_place_of_no_field_that_is_ours() {
+        for name in [
+            "content-length",
+            "content_length",
+            "transfer.encoding",
+            "x_forwarded_user",
+        ] {
+            assert!(
+                !IdentityHeader::may_be(&HeaderName::from_static(name)),
+                "{name}"
+            );
+        }
+        for name in ["x-user", "x_user_id", "remote-user", "x-host", "x-via"] {
+            assert!(
+                IdentityHeader::may_be(&HeaderName::from_static(name)),
+                "{name}"
+            );
+        }
     }
 }

@@ -59,6 +59,38 @@ async fn identity_cannot_hide_behind_another_spelling() {
 
 /// S16
 #[tokio::test]
+async fn identity_is_ours_however_the_operator_spells_it() {
+    // HD-02
+    let spellings = [
+        "X-User-Id",
+        "x-user_id",
+        "X_User_Id",
+        "x.user.id",
+        "X.User-Id",
+    ];
+    for field in ["x_user_id", "\"x.user.id\""] {
+        let bench = Bench::changed(&[("x-user-id =", &format!("{field} ="))], "").await;
+        let token = bench.token().sign();
+        for name in spellings {
+            let lied = |path: &str| bench.get(path).header(name, "admin");
+            assert_eq!(lied("/api/x").bearer(&token).send().await.status, 200);
+            let seen = bench.upstream.last();
+            assert_eq!(seen.alike("x-user-id"), ["u1"], "{name} beside {field}");
+            for open in ["/public/x", "/svc/x"] {
+                assert_eq!(lied(open).send().await.status, 200);
+                let seen = bench.upstream.last();
+                assert!(
+                    seen.alike("x-user-id").is_empty(),
+                    "{name} beside {field} on {open}"
+                );
+            }
+        }
+        bench.lives().await;
+    }
+}
+
+/// S16
+#[tokio::test]
 async fn connection_cannot_name_our_own_headers_away() {
     // HD-03
     let bench = Bench::start().await;

@@ -261,6 +261,52 @@ upstream = "orders"
 }
 
 #[test]
+fn a_claim_fills_a_field_of_its_own_and_none_of_ours() {
+    // HD-02, its neighbour
+    assert_snapshot!(mistakes(&format!(
+        "{HELLO}{}",
+        r#"
+[route.a]
+path = "/a"
+upstream = "orders"
+forward.identity = { x-user-id = "sub", "x user" = "name", Content-Length = "size", x_request_id = "jti" }
+[route.b]
+path = "/b"
+upstream = "orders"
+auth = "public"
+[route.b.forward.identity]
+"" = "sub"
+"x.forwarded.for" = "address"
+"#
+    )));
+    for field in [
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "Transfer_Encoding",
+        "upgrade",
+        "proxy-authorization",
+        "host",
+        "expect",
+        "authorization",
+        "via",
+        "forwarded",
+        "x-forwarded-host",
+        "x-forwarded-user",
+        "x-real-ip",
+        "x-user-id:",
+        "x-usér",
+    ] {
+        let route = "[route.a]\npath = \"/a\"\nupstream = \"orders\"\n[route.a.forward.identity]";
+        let said = mistakes(&format!("{HELLO}{route}\n\"{field}\" = \"sub\"\n"));
+        assert!(said.contains("TG0222"), "{field}: {said}");
+        assert!(said.contains("tollgate.toml:16:1"), "{field}: {said}");
+    }
+}
+
+#[test]
 fn a_bridge_needs_a_voice_that_speaks_over_websockets() {
     let route = "[route.ws]\npath = \"/ws\"\nupstream = \"orders\"\nsocket = \"bridge\"\n";
     let said = mistakes(&format!("{HELLO}{route}"));

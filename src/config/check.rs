@@ -1,7 +1,10 @@
 //! What no section sees alone: that the names in one exist in another, and that there is something to do.
 
+use http::HeaderName;
+
 use super::Config;
 use crate::dialect::MountSettings;
+use crate::forward::IdentityHeader;
 use crate::route::{Access, RouteSettings, SocketHandling};
 use crate::settings::{Document, Dotted, Place, Problem, nearest};
 
@@ -128,6 +131,9 @@ impl Check<'_> {
         if let Some(prefix) = &route.forward.strip_prefix {
             self.strips_its_own_path(path, route, prefix);
         }
+        for field in route.forward.identity.keys() {
+            self.names_a_field_to_set(path, field);
+        }
         if route.socket == SocketHandling::Bridge {
             self.bridges_what_it_understands(path, route);
         }
@@ -212,6 +218,30 @@ impl Check<'_> {
                 .help("write whole segments of it, as in \"/orders\"")
                 .see(place, "the path"),
         );
+    }
+
+    /// A claim may fill a field of its own, and none that means something to the messages that carry it.
+    fn names_a_field_to_set(&mut self, path: &Dotted, field: &str) {
+        let place = Place::key(path.key("forward").key("identity").key(field));
+        let problem = match HeaderName::try_from(field) {
+            Ok(name) if IdentityHeader::may_be(&name) => return,
+            Ok(_) => {
+                let message = format!("`{field}` is not to be set from a token");
+                let problem = Problem::error("TG0222", place, message);
+                problem
+                    .help("choose a field of your own, as in `x-user-id`")
+                    .note(
+                        "what frames a message, belongs to one connection, carries the token or says where a request \
+                         came from is the gateway's to set, in any spelling",
+                    )
+            }
+            Err(_) => {
+                let message = format!("\"{field}\" is not the name of a header field");
+                let problem = Problem::error("TG0222", place, message);
+                problem.help("use letters, digits and `-`, as in `x-user-id`")
+            }
+        };
+        self.report(problem);
     }
 
     /// What was defined should be of use.

@@ -47,7 +47,7 @@ pub enum StartError {
         /// The upstream.
         upstream: String,
     },
-    /// Not a name for a header field.
+    /// Not a name for a header field. The check of the file says so before, and where it stands.
     #[error("set the field `{field}` for [route.{route}]: that is not a name for a header field")]
     IdentityField {
         /// The route.

@@ -37,6 +37,24 @@ fn every_mistake_of_a_file_is_told_at_once() {
 }
 
 #[test]
+fn a_claim_that_would_frame_a_message_is_a_mistake_of_the_file() {
+    let identity = "forward.identity = { content-length = \"sub\" }";
+    let file = hello().replace(
+        "upstream = \"orders\"",
+        &format!("upstream = \"orders\"\n{identity}"),
+    );
+    let place = Place::with(&file);
+    for command in ["run", "check"] {
+        let output = place.obey(&[command]);
+        let told = notes(&output);
+        assert_eq!(output.status.code(), Some(78), "{told}");
+        for words in ["`content-length`", identity, "tollgate.toml:9:22", "^^^"] {
+            assert!(told.contains(words), "no {words:?} in\n{told}");
+        }
+    }
+}
+
+#[test]
 fn a_good_file_is_good_and_makes_nothing() {
     let place = Place::hello();
     let output = place.obey(&["check"]);

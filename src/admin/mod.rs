@@ -13,5 +13,5 @@ mod pages;
 mod settings;
 
 pub use health::{Check, Health};
-pub use pages::start;
+pub use pages::{bind, start};
 pub use settings::AdminSettings;

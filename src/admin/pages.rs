@@ -1,9 +1,7 @@
 //! The pages of the admin listener. None has an effect, so only reading is allowed.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -12,31 +10,28 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{AdminSettings, Health};
-use crate::listen::{ListenError, ListenerSettings, Listening, bind};
+use crate::listen::{Bound, ListenError, ListenerSettings, Listening, bind_plain};
 use crate::net::Body;
-use crate::token::Timestamp;
+
+/// Takes the address of the admin listener. Whoever asks waits until it is started.
+pub fn bind(settings: &AdminSettings) -> Result<Bound, ListenError> {
+    let listener = ListenerSettings {
+        max_connections: CONNECTIONS,
+        ..ListenerSettings::at(settings.address)
+    };
+    bind_plain("admin", &listener)
+}
 
 /// Starts the admin listener on a thread of its own. `health` is asked whenever a probe is, `metrics` whenever a
 /// scraper is: neither may block.
-pub fn start<H, F, M>(
-    settings: &AdminSettings,
-    health: H,
-    metrics: M,
-) -> Result<Listening, ListenError>
+pub fn start<H, F, M>(bound: Bound, health: H, metrics: M) -> Result<Listening, ListenError>
 where
     H: Fn() -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Health> + Send + 'static,
     M: Fn() -> String + Clone + Send + Sync + 'static,
 {
-    let listener = ListenerSettings {
-        max_connections: CONNECTIONS,
-        ..ListenerSettings::at(settings.address)
-    };
-    let listeners = BTreeMap::from([("admin".to_owned(), listener)]);
-    // Plain HTTP has no certificate, so neither a folder nor the time is asked for.
-    let bound = bind(&listeners, Path::new(""), Timestamp::from_seconds(0))?;
     let pages = Arc::new(Pages { health, metrics });
-    Listening::start(bound, NonZeroUsize::MIN, move |_| {
+    Listening::start(vec![bound], NonZeroUsize::MIN, move |_| {
         let pages = Arc::clone(&pages);
         move |request| {
             let pages = Arc::clone(&pages);
@@ -154,7 +149,7 @@ mod tests {
                 }
             }
         };
-        start(&settings, health, || "# EOF\n".to_owned()).unwrap()
+        start(bind(&settings).unwrap(), health, || "# EOF\n".to_owned()).unwrap()
     }
 
     async fn ask(listening: &Listening, line: &str) -> String {

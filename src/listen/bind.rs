@@ -31,7 +31,7 @@ pub(super) struct Listener {
 /// How many connections may wait to be accepted. The system may hold it lower (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// Reads the certificates of all listeners and takes all addresses, or none.
+/// Reads the certificates of all listeners and takes all addresses, or none. Each has a table `[listener.NAME]`.
 pub fn bind(
     listeners: &BTreeMap<String, ListenerSettings>,
     data_dir: &Path,
@@ -39,24 +39,28 @@ pub fn bind(
 ) -> Result<Vec<Bound>, ListenError> {
     listeners
         .iter()
-        .map(|(name, settings)| Bound::new(name, settings, data_dir, now))
+        .map(|(name, settings)| {
+            let tls = Tls::load(&Arc::from(name.as_str()), settings, data_dir, now)?;
+            Bound::new((name, &format!("listener.{name}")), settings, tls)
+        })
         .collect()
+}
+
+/// Takes an address for plain HTTP: that of a listener with a table `[NAME]` to itself.
+pub fn bind_plain(name: &str, settings: &ListenerSettings) -> Result<Bound, ListenError> {
+    Bound::new((name, name), settings, None)
 }
 
 impl Bound {
     fn new(
-        name: &str,
+        (name, table): (&str, &str),
         settings: &ListenerSettings,
-        data_dir: &Path,
-        now: Timestamp,
+        tls: Option<Tls>,
     ) -> Result<Self, ListenError> {
         let name: Arc<str> = Arc::from(name);
-        let tls = Tls::load(&name, settings, data_dir, now)?;
-        let socket =
-            open(settings.address).map_err(|source| explain(&name, settings.address, source))?;
-        let address = socket
-            .local_addr()
-            .map_err(|source| explain(&name, settings.address, source))?;
+        let failed = |source| explain(table, settings.address, source);
+        let socket = open(settings.address).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
         Ok(Self {
             socket,
             address,
@@ -103,15 +107,15 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn explain(name: &str, address: SocketAddr, source: io::Error) -> ListenError {
-    let name = name.to_owned();
+fn explain(table: &str, address: SocketAddr, source: io::Error) -> ListenError {
+    let table = table.to_owned();
     match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse { name, address },
+        io::ErrorKind::AddrInUse => ListenError::InUse { table, address },
         io::ErrorKind::PermissionDenied if address.port() < 1024 => {
-            ListenError::Privileged { name, address }
+            ListenError::Privileged { table, address }
         }
         _ => ListenError::Bind {
-            name,
+            table,
             address,
             source,
         },

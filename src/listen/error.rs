@@ -12,29 +12,29 @@ use crate::settings::SecretError;
 pub enum ListenError {
     /// Another process has the address.
     #[error(
-        "listen on {address}: another process has it; stop that one, or change `address` in [listener.{name}]"
+        "listen on {address}: another process has it; stop that one, or change `address` in [{table}]"
     )]
     InUse {
-        /// The listener.
-        name: String,
+        /// Its table in the file.
+        table: String,
         /// Its address.
         address: SocketAddr,
     },
     /// The port is for privileged processes.
     #[error(
-        "listen on {address}: ports below 1024 need the capability CAP_NET_BIND_SERVICE; grant it, or change `address` in [listener.{name}]"
+        "listen on {address}: ports below 1024 need the capability CAP_NET_BIND_SERVICE; grant it, or change `address` in [{table}]"
     )]
     Privileged {
-        /// The listener.
-        name: String,
+        /// Its table in the file.
+        table: String,
         /// Its address.
         address: SocketAddr,
     },
     /// The system refuses the address.
-    #[error("listen on {address}, the `address` of [listener.{name}]")]
+    #[error("listen on {address}, the `address` of [{table}]")]
     Bind {
-        /// The listener.
-        name: String,
+        /// Its table in the file.
+        table: String,
         /// Its address.
         address: SocketAddr,
         /// What the system said.

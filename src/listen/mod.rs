@@ -37,7 +37,7 @@ mod tls;
 mod watch;
 mod worker;
 
-pub use bind::{Bound, bind};
+pub use bind::{Bound, bind, bind_plain};
 pub use dev::DevAuthority;
 pub use drain::{Drained, Listening};
 pub use error::ListenError;

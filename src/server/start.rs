@@ -11,6 +11,7 @@ use super::chores::{
 };
 use super::state::State;
 use super::{Kept, StartError, assemble};
+use crate::admin;
 use crate::config::{Config, ShutdownSettings};
 use crate::gate::Caller;
 use crate::listen::{Drained, Listening, TimeoutSettings, bind};
@@ -42,6 +43,7 @@ impl Server {
         let now = time.now();
         let workers = config.workers();
         let bound = bind(&config.listener, config.data_dir(), now)?;
+        let admin = admin::bind(&config.admin)?;
         let kept = Kept::open(config, now).await?;
         kept.keep_lifetimes().await?;
         let (chores, tasks) = (
@@ -81,7 +83,7 @@ impl Server {
                 Box::pin(Arc::clone(&gate).handle(request, Arc::clone(&caller)))
             }
         })?;
-        let admin = state.serve(&config.admin, &observer, listening.tallies())?;
+        let admin = state.serve(admin, &observer, listening.tallies())?;
         state.is_open();
         let shutdown = config.server.shutdown.clone();
         Ok(Running {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use crate::admin::{self, AdminSettings, Check, Health};
-use crate::listen::{ListenError, Listening, Tallies};
+use crate::admin::{self, Check, Health};
+use crate::listen::{Bound, ListenError, Listening, Tallies};
 use crate::observe::{Journal, Observer};
 use crate::store::Store;
 use crate::token::TimeSource;
@@ -48,7 +48,7 @@ impl State {
     /// Answers probes and scrapes.
     pub(super) fn serve(
         &self,
-        settings: &AdminSettings,
+        bound: Bound,
         observer: &Arc<Observer>,
         tallies: Tallies,
     ) -> Result<Listening, ListenError> {
@@ -64,7 +64,7 @@ impl State {
                 .render(dropped, tallies.clone())
                 .unwrap_or_default()
         };
-        admin::start(settings, health, metrics)
+        admin::start(bound, health, metrics)
     }
 
     async fn health(&self) -> Health {

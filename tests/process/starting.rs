@@ -90,7 +90,46 @@ fn a_port_in_use_is_named() {
     let place = Place::with(&hello().replace("127.0.0.1:8443", &address));
     let told = refuses_to_start(&place);
     assert!(told.contains(&address), "{told}");
-    assert!(told.contains("public"), "{told}");
+    assert!(
+        told.contains("stop that one, or change `address` in [listener.public]"),
+        "{told}"
+    );
+    assert!(serves_nobody(&place));
+}
+
+#[test]
+fn the_operators_own_port_is_taken_before_anybody_is_served() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let place = Place::with(&hello().replace("127.0.0.1:8443", "127.0.0.1:0"));
+    let told = refuses_to_start_with(&place, &format!("admin.address={address}"));
+    assert!(told.contains(&address), "{told}");
+    assert!(
+        told.contains("stop that one, or change `address` in [admin]"),
+        "{told}"
+    );
+    assert!(serves_nobody(&place));
+}
+
+#[test]
+fn all_ports_are_taken_before_anybody_is_served() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let second = format!("[listener.second]\naddress = \"{address}\"\n");
+    let file = hello().replace("127.0.0.1:8443", "127.0.0.1:0");
+    let place = Place::with(&format!("{file}\n{second}"));
+    let told = refuses_to_start(&place);
+    assert!(told.contains(&address), "{told}");
+    assert!(
+        told.contains("stop that one, or change `address` in [listener.second]"),
+        "{told}"
+    );
+    assert!(serves_nobody(&place));
+}
+
+/// Sockets are bound first and accept last: without a store no gate was made that could have answered anybody.
+fn serves_nobody(place: &Place) -> bool {
+    !place.path().join("tollgate-data/tollgate.db").exists()
 }
 
 #[test]
@@ -141,7 +180,11 @@ fn words_that_mean_nothing_are_a_matter_of_usage() {
 
 /// What is told by a gateway that does not start.
 fn refuses_to_start(place: &Place) -> String {
-    let output = place.obey(&["run", "--set", "admin.address=127.0.0.1:0"]);
+    refuses_to_start_with(place, "admin.address=127.0.0.1:0")
+}
+
+fn refuses_to_start_with(place: &Place, setting: &str) -> String {
+    let output = place.obey(&["run", "--set", setting]);
     let told = notes(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("error: could not"), "{told}");

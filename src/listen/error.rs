@@ -79,7 +79,9 @@ pub enum ListenError {
         source: SecretError,
     },
     /// Certificate and key do not belong together, or one of them is broken.
-    #[error("use the certificate in {cert} with the key in {key}")]
+    #[error(
+        "use the certificate in {cert} with the key in {key}: put the key there that the certificate was made for, or the certificate of that key"
+    )]
     Mismatch {
         /// The file of the certificate.
         cert: PathBuf,

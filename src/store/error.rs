@@ -60,6 +60,14 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// A folder stands where the file would be.
+    #[error(
+        "keep anything in {path}: it is a folder; set `store.url` to a file in it or beside it, as in `sqlite:tollgate.db`"
+    )]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Everybody on the machine can read the file.
     #[error("trust {path}: every user of this machine can read it; run `chmod 600 {path}`")]
     Exposed {

@@ -146,6 +146,20 @@ fn a_store_that_is_none_is_named() {
 }
 
 #[test]
+fn a_store_that_cannot_be_opened_is_named() {
+    let file = hello().replace("127.0.0.1:8443", "127.0.0.1:0");
+    let place = Place::with(&format!("{file}\n[store]\nurl = \"sqlite:kept\"\n"));
+    let folder = place.path().join("tollgate-data/kept");
+    fs::create_dir_all(&folder).unwrap();
+    let told = refuses_to_start(&place);
+    assert!(told.contains(&folder.display().to_string()), "{told}");
+    assert!(
+        told.contains("it is a folder; set `store.url` to a file"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_certificate_of_another_key_is_named() {
     let tls = r#"tls = { mode = "files", cert = "cert.pem", key = { file = "key.pem" } }"#;
     let file = hello().replace("127.0.0.1:8443", "127.0.0.1:0");
@@ -162,7 +176,13 @@ fn a_certificate_of_another_key_is_named() {
     fs::write(&key, other_key.serialize_pem()).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let told = refuses_to_start(&place);
-    assert!(told.contains("cert.pem"), "{told}");
+    for words in [
+        "cert.pem",
+        "key.pem",
+        "put the key there that the certificate was made for",
+    ] {
+        assert!(told.contains(words), "no {words:?} in\n{told}");
+    }
     assert!(!told.contains("PRIVATE KEY"), "{told}");
 }
 

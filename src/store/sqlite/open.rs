@@ -129,8 +129,13 @@ fn prepare_file(path: &Path) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-    let mode = path.metadata().map_err(unwritable)?.mode();
-    if mode & 0o007 != 0 {
+    let found = path.metadata().map_err(unwritable)?;
+    if found.is_dir() {
+        return Err(StoreError::IsFolder {
+            path: path.to_owned(),
+        });
+    }
+    if found.mode() & 0o007 != 0 {
         return Err(StoreError::Exposed {
             path: path.to_owned(),
         });

@@ -21,6 +21,7 @@ use super::exchange::{answer, fits};
 use super::link::{Link, Stream};
 use super::settings::Protocol;
 use super::stream::Streams;
+use super::tally::Tally;
 use super::tls::Secured;
 use super::watch::{Alarm, Limits, Phase, Watch};
 use super::worker::Bench;
@@ -60,6 +61,7 @@ where
         link,
         watch,
         tasks: bench.tasks,
+        tally: Arc::clone(&listener.tally),
         header_limit: listener.settings.header_limit.as_usize(),
     };
     let ended = match opened.protocol {
@@ -109,6 +111,7 @@ struct Wire {
     link: Link,
     watch: Arc<Watch>,
     tasks: Tasks,
+    tally: Arc<Tally>,
     header_limit: usize,
 }
 
@@ -120,10 +123,10 @@ impl Wire {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let watch = Arc::clone(&self.watch);
+        let (watch, tally) = (Arc::clone(&self.watch), Arc::clone(&self.tally));
         let service = service_fn(move |request: Request<Incoming>| {
             let underway = watch.begin();
-            let answering = fits(&request).then(|| serve(request));
+            let answering = fits(&request, &tally).then(|| serve(request));
             answer(answering, underway, None)
         });
         // The parser's own limit on fields is a hundred; to name it would cost an allocation per request. Its deadline
@@ -135,7 +138,7 @@ impl Wire {
             .serve_connection(TokioIo::new(self.link), service)
             .with_upgrades();
         let close = http1::UpgradeableConnection::graceful_shutdown;
-        drive(connection, close, &self.watch, &self.tasks).await
+        drive(connection, close, &self.watch, (&self.tasks, &self.tally)).await
     }
 
     async fn http2<C, F, B>(self, serve: C) -> Result<(), Late>
@@ -145,13 +148,13 @@ impl Wire {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let watch = Arc::clone(&self.watch);
+        let (watch, tally) = (Arc::clone(&self.watch), Arc::clone(&self.tally));
         let streams = Streams::new(self.tasks.clone(), watch.limits().write_idle);
         let started = streams.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let offer = started.announce();
             let underway = watch.begin();
-            let answering = fits(&request).then(|| serve(request));
+            let answering = fits(&request, &tally).then(|| serve(request));
             answer(answering, underway, Some(offer))
         });
         let connection = http2::Builder::new(streams)
@@ -164,7 +167,7 @@ impl Wire {
             .keep_alive_interval(PING)
             .serve_connection(TokioIo::new(Coalesce::new(self.link)), service);
         let close = http2::Connection::graceful_shutdown;
-        drive(connection, close, &self.watch, &self.tasks).await
+        drive(connection, close, &self.watch, (&self.tasks, &self.tally)).await
     }
 }
 
@@ -177,7 +180,7 @@ async fn drive<C>(
     connection: C,
     close: impl Fn(Pin<&mut C>),
     watch: &Watch,
-    tasks: &Tasks,
+    (tasks, tally): (&Tasks, &Tally),
 ) -> Result<(), Late>
 where
     C: Future<Output = hyper::Result<()>>,
@@ -196,6 +199,9 @@ where
             }
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
                 if let Err(error) = ended {
+                    if error.is_parse_too_large() {
+                        tally.oversized();
+                    }
                     tracing::debug!(%error, "connection ended early");
                 }
                 return Poll::Ready(Ok(()));
@@ -206,8 +212,9 @@ where
                     watch.close();
                     close(connection.as_mut());
                 }
-                // We have said our goodbye; who does not say his is gone.
-                Poll::Ready(Phase::Closing) => return Poll::Ready(Ok(())),
+                // We have said our goodbye; who does not say his is gone. The connection may still say how it ended.
+                Poll::Ready(Phase::Closing) if watch.is_over() => return Poll::Ready(Ok(())),
+                Poll::Ready(Phase::Closing) => watch.give_up(),
                 Poll::Ready(_) => return Poll::Ready(Err(Late)),
             }
         }

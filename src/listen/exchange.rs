@@ -11,14 +11,19 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::tally::Tally;
 use super::watch::{Underway, Watch};
 
 /// The most fields a request may have. HTTP/1.1 is held to it by its parser.
 const FIELDS: usize = 100;
 
 /// Whether the parts of a head are few enough to be looked at.
-pub(super) fn fits(request: &Request<Incoming>) -> bool {
-    request.headers().len() <= FIELDS
+pub(super) fn fits(request: &Request<Incoming>, tally: &Tally) -> bool {
+    let fits = request.headers().len() <= FIELDS;
+    if !fits {
+        tally.oversized();
+    }
+    fits
 }
 
 /// Waits for the answer, and watches over it until its last byte is taken. Without anybody to answer the head was too

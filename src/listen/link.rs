@@ -135,6 +135,9 @@ impl AsyncWrite for Link {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.watch.is_over() {
+            return Poll::Ready(Ok(()));
+        }
         if !this.we_are_done {
             this.watch.close();
             ready!(match &mut this.stream {

@@ -8,13 +8,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// The counters of one listener. None of them is touched by a request: only by connections.
+/// The counters of one listener. None of them is touched by a request that fits: only by connections.
 #[derive(Debug)]
 pub struct Tally {
     listener: Arc<str>,
     open: AtomicI64,
     handshakes: [AtomicU64; 3],
     timeouts: AtomicU64,
+    oversized: AtomicU64,
 }
 
 /// How a TLS handshake ended.
@@ -36,6 +37,7 @@ impl Tally {
             open: AtomicI64::new(0),
             handshakes: Default::default(),
             timeouts: AtomicU64::new(0),
+            oversized: AtomicU64::new(0),
         }
     }
 
@@ -61,6 +63,12 @@ impl Tally {
     /// A connection was closed as its peer took too long, otherwise than by being idle.
     pub(super) fn timed_out(&self) {
         self.timeouts.fetch_add(1, Relaxed);
+    }
+
+    /// The head of a request was too large and was answered without being looked at. A head of HTTP/2 with too many
+    /// bytes is not among them: the library answers it and says nothing.
+    pub(super) fn oversized(&self) {
+        self.oversized.fetch_add(1, Relaxed);
     }
 }
 
@@ -99,6 +107,17 @@ impl Collector for Tallies {
             timeouts
                 .encode_family(&[("listener", &*tally.listener)])?
                 .encode_counter::<NoLabelSet, u64, u64>(&tally.timeouts.load(Relaxed), None)?;
+        }
+        let mut oversized = encoder.encode_descriptor(
+            "tollgate_oversized_heads",
+            "Requests refused as their head was too large, as far as HTTP/2 lets it be known",
+            None,
+            MetricType::Counter,
+        )?;
+        for tally in &self.0 {
+            oversized
+                .encode_family(&[("listener", &*tally.listener)])?
+                .encode_counter::<NoLabelSet, u64, u64>(&tally.oversized.load(Relaxed), None)?;
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ pub(super) struct Watch {
     stuck: AtomicU64,
     broken: AtomicBool,
     draining: AtomicBool,
+    over: AtomicBool,
 }
 
 /// How long each phase may last.
@@ -86,6 +87,7 @@ impl Watch {
             stuck: AtomicU64::new(NEVER),
             broken: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         }
     }
 
@@ -139,6 +141,16 @@ impl Watch {
     /// No further request is wanted.
     pub(super) fn drain(&self) {
         self.draining.store(true, Relaxed);
+    }
+
+    /// The peer is not waited for any more.
+    pub(super) fn give_up(&self) {
+        self.over.store(true, Relaxed);
+    }
+
+    /// Whether the peer was given up.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 
     /// Whether an answer is not complete.

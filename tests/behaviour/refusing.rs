@@ -5,9 +5,9 @@ use serde_json::json;
 
 use crate::harness::{
     bench::Bench,
-    exchange::{Answer, Request},
+    exchange::{Answer, Client, Request},
     issuer::NOW,
-    keys,
+    keys, soon,
     upstream::{Reply, Upstream, Valve},
 };
 
@@ -487,14 +487,71 @@ async fn heads_beyond_the_bounds_are_refused() {
     let bench = Bench::start().await;
     let get = "GET /public/x HTTP/1.1\r\nHost: gw.test\r\n";
     let long = format!("{get}X-Long: {}\r\n\r\n", "x".repeat(64 * 1024));
-    let many = "X-Many: 1\r\n".repeat(150);
+    let many = format!("{get}{}\r\n", "X-Many: 1\r\n".repeat(150));
     let target = format!(
         "GET /public/{} HTTP/1.1\r\nHost: gw.test\r\n\r\n",
         "x".repeat(70 * 1024)
     );
-    bench.rejects(long).await;
-    bench.rejects(format!("{get}{many}\r\n")).await;
-    bench.rejects(target).await;
+    // Kept open on this side: who is refused is counted, whether he hangs up or not.
+    let mut wires = Vec::new();
+    for (number, (head, statuses)) in [(long, &[431][..]), (many, &[431]), (target, &[414, 431])]
+        .into_iter()
+        .enumerate()
+    {
+        let mut wire = bench.wire().await;
+        wire.send(&head).await;
+        let replies = wire.replies().await;
+        let said: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+        assert!(
+            said.is_empty() || (said.len() == 1 && statuses.contains(&said[0])),
+            "{said:?} to head {number}"
+        );
+        wires.push(wire);
+    }
+    assert!(bench.upstream.is_untouched());
+    soon("three heads to be counted", oversized(&bench, 3)).await;
+    bench.lives().await;
+}
+
+#[tokio::test]
+async fn heads_of_http2_beyond_the_bounds_are_refused() {
+    // RS-03
+    let bench = Bench::start().await;
+    let client = bench.client().http2();
+    let long = "x".repeat(40 * 1024);
+    let answer = client.get("/public/x").header("X-Long", &long).send().await;
+    assert_eq!(answer.status, 431);
+    let mut many = client.get("/public/x");
+    for number in 0..150 {
+        many = many.header(&format!("X-Many-{number}"), "1");
+    }
+    assert_eq!(many.send().await.status, 431);
+    // Far beyond them the connection ends.
+    let longest = "x".repeat(300 * 1024);
+    let request = client.get("/public/x").header("X-Long", &longest);
+    if let Ok(answer) = request.try_send().await {
+        assert_eq!(answer.status, 431);
+    }
+    assert!(bench.upstream.is_untouched());
+    // Of the others the library says nothing.
+    soon(
+        "the head of many fields to be counted",
+        oversized(&bench, 1),
+    )
+    .await;
+    bench.lives().await;
+}
+
+/// Waits until so many heads have been counted as too large.
+async fn oversized(bench: &Bench, count: u32) {
+    let line = format!("tollgate_oversized_heads_total{{listener=\"public\"}} {count}");
+    let client = Client::plain(bench.gateway.admin_address());
+    loop {
+        let page = client.get("/metrics").send().await.text();
+        if page.lines().any(|found| found == line) {
+            return;
+        }
+    }
 }
 
 #[tokio::test]

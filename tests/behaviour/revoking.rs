@@ -63,7 +63,11 @@ async fn either_token_ends_the_session_before_the_answer_whatever_the_hint() {
             let answer = revoke(&bench, token, hint).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             let request = client.get("/orders/1").bearer(access);
-            assert_eq!(session.send(request).await.status, 401);
+            let refusal = session.send(request).await;
+            assert_eq!(
+                (refusal.status, refusal.code().as_deref()),
+                (401, Some("revoked"))
+            );
             let renewal = refresh(&bench, "shop", &refresh_token).send().await;
             assert_eq!(renewal.json()["error"], "invalid_grant");
         }

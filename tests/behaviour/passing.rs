@@ -4,6 +4,7 @@ use http::Method;
 
 use crate::harness::{
     bench::Bench,
+    exchange::Client,
     issuer::Issuer,
     keys,
     upstream::{Reply, Upstream},
@@ -98,6 +99,20 @@ async fn the_upstream_sees_who_asked_and_how() {
     let seen = bench.upstream.only();
     assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+}
+
+#[tokio::test]
+async fn a_listener_without_tls_judges_alike_and_the_upstream_is_told_so() {
+    let bench = Bench::with("\n[listener.plain]\naddress = \"127.0.0.1:0\"\n").await;
+    let client = Client::plain(bench.gateway.address("plain")).named("gw.test");
+    bench.refuses(client.get("/api/x")).await;
+    let request = client.get("/api/x").bearer(&bench.token().sign());
+    let answer = request.header("X-User-Id", "admin").send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen = bench.upstream.only();
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.alike("x-user-id"), ["u1"]);
 }
 
 #[tokio::test]

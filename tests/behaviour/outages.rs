@@ -165,6 +165,78 @@ async fn known_keys_outlive_their_issuers_troubles() {
     heals(&bench, &token("healed")).await;
 }
 
+/// A set has at most 100 keys. A larger one is no set at all: nothing of it is taken, and the last good one serves on.
+#[tokio::test]
+async fn a_set_of_more_than_a_hundred_keys_is_no_set() {
+    // IS-05, by number
+    let bench = Bench::start().await;
+    bench.a.cache_control("max-age=60");
+    let many = |count: usize| {
+        let numbered = (0..count).map(|number| keys::a2().named(&format!("n-{number}")).jwk());
+        numbered.collect::<Vec<_>>()
+    };
+    let lasting = |name: &str| {
+        let token = bench.token().with("exp", NOW + 36_000);
+        token.with("jti", name)
+    };
+    let new = lasting("new").by(&keys::a2().named("n-0")).sign();
+    bench.admits_token(&lasting("old").sign()).await;
+
+    let before = bench.a.jwks_count();
+    bench.a.publish_raw(many(101));
+    bench.gateway.advance(Duration::from_secs(61));
+    until("the larger set was asked for", || {
+        (bench.a.jwks_count() > before).then_some(())
+    })
+    .await;
+    let answer = bench.get("/api/x").bearer(&new).send().await;
+    assert_eq!(
+        (answer.status, answer.code().as_deref()),
+        (503, Some("keys_unavailable"))
+    );
+    bench.admits_token(&lasting("old, again").sign()).await;
+
+    bench.a.publish_raw(many(100));
+    until_status(&bench, &new, 200).await;
+    bench.refuses_token(&lasting("too old").sign()).await;
+}
+
+/// The address that the operator gives is the only one that is asked; the identifier may lead nowhere.
+#[tokio::test]
+async fn keys_are_fetched_where_the_operator_says() {
+    let issuer = Issuer::start(keys::a()).await;
+    let more = format!(
+        r#"
+[issuer.c]
+kind = "jwt"
+issuer = "https://nowhere.invalid/c"
+audiences = ["api"]
+jwks = {{ url = "{}" }}
+
+[route.c]
+hosts = ["gw.test"]
+path = "/c/**"
+upstream = "u1"
+issuers = ["c"]
+"#,
+        issuer.jwks_url()
+    );
+    let bench = Bench::with(&more).await;
+    let token = issuer.token().with("iss", "https://nowhere.invalid/c");
+    let answer = bench.get("/c/x").bearer(&token.sign()).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(bench.upstream.only().target, "/c/x");
+    let stranger = token.secretly_by(&keys::b().rsa).sign();
+    bench.refuses(bench.get("/c/x").bearer(&stranger)).await;
+    let own_name = issuer.token().sign();
+    bench.refuses(bench.get("/c/x").bearer(&own_name)).await;
+    let asked = issuer.server().requests();
+    assert!(
+        asked.iter().all(|seen| seen.target == "/jwks"),
+        "{asked:#?}"
+    );
+}
+
 #[tokio::test]
 async fn no_keys_and_a_lying_issuer_are_no_verdict() {
     // IS-05, cold

@@ -58,8 +58,14 @@ pub(super) struct Ada {
 
 impl Hub {
     pub(super) async fn start() -> Self {
+        Self::changed("", "").await
+    }
+
+    /// The same with this part of the file replaced.
+    async fn changed(from: &str, to: &str) -> Self {
         let up = Upstream::start().await;
-        let gateway = Tollgate::start(&file(FILE, &up)).await;
+        assert!(FILE.contains(from), "the file has no {from:?}");
+        let gateway = Tollgate::start(&file(&FILE.replacen(from, to, 1), &up)).await;
         Self { gateway, up }
     }
 
@@ -238,7 +244,7 @@ async fn a_missing_credential_is_named_and_never_echoed() {
 
 #[tokio::test]
 async fn a_user_signs_in() {
-    // NH-5 NH-6
+    // NH-5, and NH-6 but for its last demand, which is met in `tests/process/commands.rs`
     let hub = Hub::start().await;
     let key = hub.register("ada").await;
     let answer = hub
@@ -644,16 +650,164 @@ async fn a_lost_key_is_recovered_by_who_knows_the_secret() {
 }
 
 #[tokio::test]
-async fn malformed_and_oversized_bodies_are_refused() {
+async fn malformed_and_oversized_bodies_are_refused_in_plain_text() {
     let hub = Hub::start().await;
     let malformed = hub
         .auth()
         .post("/authenticate")
         .header("content-type", "application/json")
-        .body("{\"user_key\":")
+        .body("{\"user_key\":\"canary")
         .send()
         .await;
-    assert_eq!(malformed.status, 400);
-    let huge = json!({ "user_key": "x".repeat(200 * 1024), "user_secret": "y" });
-    assert_eq!(hub.post("/authenticate", huge).await.status, 413);
+    let huge = json!({ "user_key": "canary".repeat(40 * 1024), "user_secret": "y" });
+    let huge = hub.post("/authenticate", huge).await;
+    for (answer, status) in [(malformed, 400), (huge, 413)] {
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let kind = answer.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("text/plain"), "{status}: {kind}");
+        let text = answer.text();
+        assert!(!text.is_empty() && !text.contains(['{', '"']), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn any_web_page_may_read_what_a_token_endpoint_says() {
+    // §1.1: "`Access-Control-Allow-Origin: *` on unscoped endpoints"
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let (key, refresh) = (&ada.key, &ada.refresh);
+    let said = [
+        (
+            "/register",
+            json!({ "user_id": "bob", "user_secret": "x" }),
+            200,
+        ),
+        (
+            "/register",
+            json!({ "user_id": "ada", "user_secret": "x" }),
+            409,
+        ),
+        ("/register", json!({}), 401),
+        (
+            "/authenticate",
+            json!({ "user_key": key, "user_secret": "s3cret-one" }),
+            200,
+        ),
+        (
+            "/authenticate",
+            json!({ "user_key": key, "user_secret": "x" }),
+            403,
+        ),
+        ("/authenticate", json!("malformed"), 400),
+        (
+            "/authenticate",
+            json!({ "user_key": "x".repeat(200 * 1024) }),
+            413,
+        ),
+        ("/refresh", json!({ "refresh_token": refresh }), 200),
+        ("/refresh", json!({ "refresh_token": "nope" }), 403),
+        (
+            "/userkey",
+            json!({ "user_id": "ada", "user_secret": "s3cret-one" }),
+            200,
+        ),
+        (
+            "/userkey",
+            json!({ "user_id": "ada", "user_secret": "x" }),
+            403,
+        ),
+    ];
+    for (path, body, status) in said {
+        let answer = hub.post(path, body).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        let origin = answer.header("access-control-allow-origin");
+        assert_eq!(origin, Some("*"), "{path}: {status}");
+    }
+    // A route that demands a token is no such endpoint.
+    let refused = hub.api("/x").send().await;
+    assert_eq!(refused.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn any_web_page_may_read_that_it_must_wait() {
+    // §1.1, as above
+    let hub = Hub::start().await;
+    let body = json!({ "refresh_token": "nope" });
+    let mut last = hub.post("/refresh", body.clone()).await;
+    for _ in 0..20 {
+        last = hub.post("/refresh", body.clone()).await;
+    }
+    assert_eq!(last.status, 429, "{}", last.text());
+    assert_eq!(last.header("access-control-allow-origin"), Some("*"));
+}
+
+#[tokio::test]
+async fn a_closed_registration_says_so_and_makes_nobody() {
+    // N-10
+    for closed in ["", "register = \"closed\""] {
+        let hub = Hub::changed("register = \"open\"", closed).await;
+        let ada = json!({ "user_id": "ada", "user_secret": "s3cret-one" });
+        let answer = hub.post("/register", ada.clone()).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (403, &json!("Registration failed.")),
+            "{}",
+            answer.text()
+        );
+        let recovered = hub.post("/userkey", ada).await;
+        assert_eq!(recovered.status, 403, "{}", recovered.text());
+    }
+}
+
+#[tokio::test]
+async fn the_misspelt_word_is_repeated_only_where_it_is_wished() {
+    // N-3
+    let (right, wrong) = ("Unauthorized.", "Unauhtorized.");
+    for (setting, refused) in [("", right), ("strict_typos = true", wrong)] {
+        let open = "register = \"open\"";
+        let hub = Hub::changed(open, &format!("{open}\n{setting}")).await;
+        let key = hub.register("ada").await;
+        let (key, user) = (
+            json!({ "user_key": key, "user_secret": "x" }),
+            json!({ "user_id": "ada", "user_secret": "x" }),
+        );
+        let reason = "Credentials not recognized.";
+        let unknown = json!({ "refresh_token": "nope" });
+        says(&hub.post("/refresh", unknown).await, 403, refused, reason);
+        says(&hub.post("/userkey", user).await, 403, refused, reason);
+        // The original spells it right in all other places.
+        says(&hub.post("/authenticate", key).await, 403, right, reason);
+        let missing = hub.post("/refresh", json!({})).await;
+        reason_starts(&missing, 401, right, "Expected refresh token. Got:");
+    }
+}
+
+#[tokio::test]
+async fn a_name_has_256_bytes_at_most_and_no_control_character() {
+    // N-15
+    let hub = Hub::start().await;
+    let longest = "\u{e9}".repeat(128);
+    let key = hub.register(&longest).await;
+    assert!(key.starts_with(&longest), "{key}");
+    let found = hub.authenticate(&key).await;
+    assert_eq!(part(&found.access, 1)["uid"], longest);
+    let refreshed = hub
+        .post("/refresh", json!({ "refresh_token": found.refresh }))
+        .await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.text());
+    for name in [
+        format!("{longest}x"),
+        "x".repeat(257),
+        "a\nb".into(),
+        "a\u{0}".into(),
+    ] {
+        let body = json!({ "user_id": name, "user_secret": "x" });
+        says(
+            &hub.post("/register", body).await,
+            400,
+            "Registration failed.",
+            "User id or secret is empty.",
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::tollgate::{Place, Running, answer, hello, notes};
-use crate::wire::{Request, Upstream};
+use crate::wire::{Reply, Request, Upstream};
 
 #[test]
 fn a_client_that_is_added_beside_a_running_gateway_is_served() {
@@ -248,6 +248,88 @@ fn nh_20_the_operator_resets_a_refresh_token_of_a_running_gateway() {
         post("/hub/refresh", json!({ "refresh_token": second })).status,
         200
     );
+}
+
+#[test]
+fn nh_6_a_token_is_verified_with_the_key_that_the_operator_hands_out() {
+    let hub = "[dialect.hub]\nspeak = \"nexushub\"\npath = \"/hub\"\nregister = \"open\"\n[dialect.oauth]\nspeak = \"oauth2\"\npath = \"/oauth\"\n";
+    let file = hello().replace(
+        "path = \"/orders/**\"",
+        "path = \"/orders/**\"\nissuers = [\"oauth\"]",
+    );
+    let place = Place::with(&(file + hub));
+    let upstream = Upstream::start();
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+    let post = |path, body| Request::json(path, &body).send(address, &authority).json();
+    let ada = json!({ "user_id": "ada", "user_secret": "sesame street" });
+    let key = post("/hub/register", ada)["user_key"].clone();
+    let login = json!({ "user_key": key, "user_secret": "sesame street" });
+    let token = post("/hub/authenticate", login)["access_token"].clone();
+    let token = token.as_str().unwrap();
+
+    let export = |mount, format| {
+        let output = place.obey(&["key", "export", "--mount", mount, "--format", format]);
+        assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+        answer(&output)
+    };
+    let pem = export("hub", "pem");
+    assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----"), "{pem}");
+    let set: Value = serde_json::from_str(&export("hub", "jwks")).unwrap();
+    let judged = |keys: &str| {
+        std::fs::write(place.path().join("keys"), keys).unwrap();
+        let output = place.obey_with(&["token", "verify", "--key", "keys"], token);
+        (output.status.code(), answer(&output))
+    };
+    let valid = (Some(0), "valid".to_owned());
+    assert_eq!(judged(&pem), valid, "a key in PEM");
+    assert_eq!(judged(&set["keys"][0].to_string()), valid, "one JWK");
+    assert_eq!(judged(&set.to_string()), valid, "a set");
+    let (code, verdict) = judged(&export("oauth", "pem"));
+    assert_eq!(code, Some(1), "another mount's key: {verdict}");
+    assert_ne!(verdict, "valid");
+}
+
+#[test]
+fn a_person_whose_password_is_changed_or_who_is_disabled_is_known_at_once() {
+    // N-16
+    let hub = "[dialect.hub]\nspeak = \"nexushub\"\npath = \"/hub\"\nregister = \"open\"\n";
+    let place = Place::with(&(hello() + hub));
+    let upstream = Upstream::start();
+    let mut gateway = place.run(upstream.address);
+    let (address, authority) = (gateway.address(), gateway.authority());
+    let post = |path, body| Request::json(path, &body).send(address, &authority);
+    let ada = json!({ "user_id": "ada", "user_secret": "sesame street" });
+    let key = post("/hub/register", ada).json()["user_key"].clone();
+    let login = |secret| {
+        let pair = json!({ "user_key": key, "user_secret": secret });
+        post("/hub/authenticate", pair)
+    };
+    let refresh = |token: &Value| post("/hub/refresh", json!({ "refresh_token": token }));
+    let refused = |reply: &Reply| {
+        assert_eq!(reply.status, 403, "{}", reply.body);
+        let said = json!({ "error": "Unauthorized.", "reason": "Credentials not recognized." });
+        assert_eq!(reply.json(), said);
+    };
+    let first = login("sesame street").json()["refresh_token"].clone();
+
+    let output = place.obey_with(&["user", "passwd", "ada"], "oscar's can\n");
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    assert!(!notes(&output).contains("oscar") && answer(&output).is_empty());
+    refused(&login("sesame street"));
+    refused(&refresh(&first));
+    let second = login("oscar's can");
+    assert_eq!(second.status, 200, "{}", second.body);
+    let second = second.json()["refresh_token"].clone();
+    assert_eq!(refresh(&second).status, 200);
+
+    let output = place.obey(&["user", "disable", "ada"]);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    refused(&login("oscar's can"));
+    refused(&refresh(&second));
+    let output = place.obey(&["user", "enable", "ada"]);
+    assert_eq!(output.status.code(), Some(0), "{}", notes(&output));
+    assert_eq!(login("oscar's can").status, 200);
 }
 
 #[test]

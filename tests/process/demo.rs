@@ -21,6 +21,20 @@ fn the_tour_gives_what_it_must_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_tour_with_one_step_amiss_goes_on_and_ends_with_a_no() {
+    let place = Place::with("");
+    let less = "client.shop.scopes=[\"orders:write\"]";
+    let output = place.obey(&["demo", "--once", "--set", less]);
+    let told = answer(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}{}", notes(&output));
+    let amiss = "NOT AS IT MUST BE: 200 was due, 403 ";
+    assert_eq!(told.matches("NOT AS IT MUST BE").count(), 1, "{told}");
+    assert!(told.contains(amiss), "{told}");
+    assert_eq!(told.matches("$ curl -sS --cacert ").count(), 10, "{told}");
+    leaves_nothing(&place);
+}
+
+#[test]
 fn the_demo_stays_up_until_it_is_told_to_stop() {
     let place = Place::with("");
     let mut demo = place.start(&["demo"]);

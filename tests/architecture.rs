@@ -16,7 +16,8 @@ use std::{
 const STOREYS: &str = "token settings observe net store verify permit issue forward dialect pages route gate listen admin config \
                        server cli main";
 
-const DIALECTS: [&str; 4] = ["nexushub", "nexudus", "bluenexus", "hubler"];
+/// Every word that a mount can `speak`.
+const DIALECTS: [&str; 5] = ["oauth2", "nexushub", "nexudus", "bluenexus", "hubler"];
 
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 60;

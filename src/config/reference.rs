@@ -224,7 +224,7 @@ const NAMES: [(&str, &str); 6] = [
     ("client", "shop"),
 ];
 
-const SAMPLES: [(&str, &str); 10] = [
+const SAMPLES: [(&str, &str); 9] = [
     ("listener.public.address", "\"127.0.0.1:8443\""),
     ("upstream.orders.url", "\"http://127.0.0.1:3000\""),
     ("issuer.corp.kind", "\"jwt\""),
@@ -233,7 +233,6 @@ const SAMPLES: [(&str, &str); 10] = [
     ("route.orders.path", "\"/orders/**\""),
     ("route.orders.upstream", "\"orders\""),
     ("route.orders.issuers", "[\"corp\", \"oauth\"]"),
-    ("dialect.oauth.speak", "\"oauth2\""),
     (
         "client.shop.secret",
         "{ file = \"shop.secret\", create = true }",

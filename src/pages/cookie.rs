@@ -77,6 +77,6 @@ mod tests {
         );
         assert_eq!(found(&["a=1", "tollgate-oauth=v"]).as_deref(), Some("v"));
         assert_eq!(found(&["tollgate-oauth=v; tollgate-oauth=w"]), None);
-        assert_eq!(found(&["tollgate-oauth2=v"]), None);
+        assert_eq!(found(&["tollgate-oauths=v"]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What the gate costs and how long its callers wait: the real executable under load.
 //!
-//! `cargo bench --bench load -- [--rate N] [--secs S] [--connections C]`
+//! `cargo bench --bench load -- [--rate N] [--secs S] [--connections C] [--calls]`
 //!
 //! Two measurements, on 127.0.0.1 alone, with an upstream inside this process:
 //!
@@ -12,10 +12,14 @@
 //!    turns, each connection sending as soon as it is answered. Only the gate's own processor time is compared, so
 //!    it matters little whether this process keeps up.
 //!
-//! Any answer with another status than the expected one fails the run.
+//! Any answer with another status than the expected one fails the run, and so does a token that costs too much.
+//!
+//! With `--calls` it measures neither, but runs the gate under `strace` and counts its system calls per request: hardly
+//! anything moves that figure but the gate itself, so it tells of one flush or read too many on any machine.
 
 #[path = "../bed/mod.rs"]
 mod bed;
+mod calls;
 mod client;
 mod gate;
 mod options;
@@ -62,13 +66,16 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let issuer = bed::Issuer::new()?;
     let stock = Stock::new(&issuer, options)?;
     let upstream = upstream::start().await?;
+    if options.calls {
+        return calls::count(&stock, upstream.port(), &issuer.jwks(), options).await;
+    }
     let gate = Gate::start(upstream.port(), &issuer.jwks()).await?;
 
     let mix = mixed_load(&gate, &stock, options).await?;
     report::mix(&mix, options)?;
     let (public, hit) = price_of_a_token(&gate, &stock, options).await?;
-    report::price(&public, &hit);
-    report::verdict([&mix, &public, &hit])
+    let ratio = report::price(&public, &hit);
+    report::verdict([&mix, &public, &hit], ratio)
 }
 
 /// One measurement: what the callers saw and what the gate spent on it.

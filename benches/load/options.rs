@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) duration: Duration,
     /// Keep-alive connections.
     pub(crate) connections: usize,
+    /// Whether to count system calls, and nothing else.
+    pub(crate) calls: bool,
 }
 
 impl Options {
@@ -22,6 +24,7 @@ impl Options {
             rate: 3000,
             duration: Duration::from_secs(10),
             connections: 32,
+            calls: false,
         };
         while let Some(word) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{word} needs a value"));
@@ -29,10 +32,11 @@ impl Options {
                 "--rate" => options.rate = value()?.parse()?,
                 "--secs" => options.duration = Duration::from_secs(value()?.parse()?),
                 "--connections" => options.connections = value()?.parse()?,
+                "--calls" => options.calls = true,
                 "--bench" => {}
                 other => {
                     return Err(format!(
-                        "unknown word {other}: --rate N, --secs S and --connections C are known"
+                        "unknown word {other}: --rate N, --secs S, --connections C and --calls are known"
                     )
                     .into());
                 }

@@ -10,6 +10,7 @@ use std::error::Error;
 use hdrhistogram::Histogram;
 
 use crate::Outcome;
+use crate::calls::Calls;
 use crate::options::Options;
 
 /// A token seen before may make a request dearer by this factor at most.
@@ -38,8 +39,8 @@ pub(crate) fn mix(outcome: &Outcome, options: &Options) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-/// What a token costs.
-pub(crate) fn price(public: &Outcome, hit: &Outcome) {
+/// What a token costs; returns how many times as much a request with one costs.
+pub(crate) fn price(public: &Outcome, hit: &Outcome) -> f64 {
     println!(
         "\nthe price of a token, in slices by turns, {} and {} requests",
         public.tally.requests(),
@@ -50,19 +51,40 @@ pub(crate) fn price(public: &Outcome, hit: &Outcome) {
         cost(public),
         cost(hit)
     );
-    println!("ratio {:.3} (at most {DEAREST})", cost(hit) / cost(public));
+    let ratio = cost(hit) / cost(public);
+    println!("ratio {ratio:.3} (at most {DEAREST})");
+    ratio
 }
 
-/// An error if any answer had the wrong status.
-pub(crate) fn verdict(outcomes: [&Outcome; 3]) -> Result<(), Box<dyn Error>> {
-    match outcomes
-        .iter()
-        .map(|outcome| outcome.tally.wrong())
-        .sum::<u64>()
-    {
-        0 => Ok(()),
+/// An error if any answer had the wrong status, or a token costs too much.
+pub(crate) fn verdict(outcomes: [&Outcome; 3], ratio: f64) -> Result<(), Box<dyn Error>> {
+    let wrong = outcomes.iter().map(|outcome| outcome.tally.wrong());
+    match wrong.sum::<u64>() {
+        0 if ratio <= DEAREST => Ok(()),
+        0 => Err(format!("a token makes a request dearer by {ratio:.3}, not {DEAREST}").into()),
         wrong => Err(format!("{wrong} answers with an unexpected status").into()),
     }
+}
+
+/// Why nothing was counted.
+pub(crate) fn no_tracer() {
+    println!("strace is not installed: system calls are NOT counted");
+}
+
+/// How many system calls a request of one kind took, in all and by name; returns whether that is no more than `most`.
+pub(crate) fn calls(title: &str, calls: &Calls, requests: u32, most: f64) -> bool {
+    let each = |count: u64| count as f64 / f64::from(requests);
+    let all = each(calls.values().sum());
+    println!("{title}: {all:.2} system calls per request (at most {most:.1})");
+    let mut by_name: Vec<_> = calls
+        .iter()
+        .map(|(name, count)| (each(*count), name))
+        .collect();
+    by_name.sort_by(|one, other| other.0.total_cmp(&one.0));
+    for (count, name) in by_name.iter().take_while(|(count, _)| *count >= 0.01) {
+        println!("{count:>9.2} {name}");
+    }
+    all <= most
 }
 
 fn row(name: &str, latency: &Histogram<u64>, wrong: u64) {

@@ -66,12 +66,17 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Give a person another password; their sessions end now
+    /// Give a person another password, which also lifts a required reset; their sessions end now
     Passwd {
         #[command(flatten)]
         who: Who,
         #[command(flatten)]
         password: Password,
+    },
+    /// Let a person's password do no more until they have another (`passwd`); their sessions end now
+    RequireReset {
+        #[command(flatten)]
+        who: Who,
     },
     /// Say what a person's tokens may do, from their next one on
     Scope {
@@ -149,6 +154,7 @@ pub(super) fn obey(global: &Global, command: UserCommand) -> Result<(), CliError
         UserCommand::Totp(command) => command.obey(global, &desk),
         UserCommand::List { mount, json } => list(&desk, mount.as_deref(), json),
         UserCommand::Passwd { who, password } => passwd(global, &desk, &who, &password),
+        UserCommand::RequireReset { who } => require_reset(global, &desk, &who),
         UserCommand::Import { file, mount } => import(global, &desk, &file, mount.as_deref()),
         UserCommand::Show { who, json } => show(&desk, &who, json),
         UserCommand::Password(PasswordCommand::Hash { password }) => {
@@ -242,6 +248,18 @@ fn passwd(global: &Global, desk: &Desk, who: &Who, password: &Password) -> Resul
     let changed = desk.wait(changed)?;
     who.end(desk, issuer)?;
     who.done(changed, global, "password changed, sessions ended")
+}
+
+fn require_reset(global: &Global, desk: &Desk, who: &Who) -> Result<(), CliError> {
+    let issuer = who.issuer(desk)?;
+    let changed = desk.kept.accounts.require_reset(&issuer.name, &who.name);
+    let changed = desk.wait(changed)?;
+    who.end(desk, issuer)?;
+    who.done(
+        changed,
+        global,
+        "must have another password, sessions ended",
+    )
 }
 
 fn set(global: &Global, desk: &Desk, who: &Who, status: Status) -> Result<(), CliError> {

@@ -152,7 +152,8 @@ pub(super) struct Claim<'a> {
 
 /// What the operator does.
 impl Accounts {
-    /// Gives an account another password and voids its refresh tokens. False: no such account.
+    /// Gives an account another password and voids its refresh tokens; a reset that was required is done. False: no such
+    /// account.
     pub async fn set_password(
         &self,
         realm: &str,
@@ -168,6 +169,16 @@ impl Accounts {
         let phc = self.hashing.hash(password).await?;
         let changed = self.store.set_password(account.id, phc).await?;
         audit::account_changed(realm, name, "password");
+        Ok(changed)
+    }
+
+    /// Lets the password of an account do nothing but be replaced. False: no such account.
+    pub async fn require_reset(&self, realm: &str, name: &str) -> Result<bool, IssueError> {
+        let Some(account) = self.store.account_by_name(realm, name).await? else {
+            return Ok(false);
+        };
+        let changed = self.store.set_must_reset(account.id, true).await?;
+        audit::account_changed(realm, name, "reset required");
         Ok(changed)
     }
 

@@ -15,5 +15,6 @@ mod starting;
 mod storing;
 mod telling;
 mod tollgate;
+mod trail;
 mod verifying;
 mod wire;

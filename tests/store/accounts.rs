@@ -180,6 +180,10 @@ async fn a_second_factor_and_a_forced_reset_come_and_go() {
         assert!(store.set_must_reset(ada.id, false).await.unwrap());
         let found = store.account(ada.id).await.unwrap().unwrap();
         assert_eq!((found.totp, found.must_reset), (None, false));
+        assert!(store.set_must_reset(ada.id, true).await.unwrap());
+        assert!(store.set_password(ada.id, Secret::new("x")).await.unwrap());
+        let found = store.account(ada.id).await.unwrap().unwrap();
+        assert!(!found.must_reset, "another password is what was asked for");
         let nobody = AccountId::from_bytes([9; 16]);
         assert!(!store.set_totp(nobody, None).await.unwrap());
     }

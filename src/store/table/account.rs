@@ -81,7 +81,8 @@ impl Store {
         rows.iter().map(text).collect()
     }
 
-    /// Gives an account another password and, in the same breath, voids its refresh tokens. False: no such account.
+    /// Gives an account another password and, in the same breath, voids its refresh tokens; whoever had to have another
+    /// one has it. False: no such account.
     pub async fn set_password(&self, id: AccountId, password: Secret) -> Result<bool, StoreError> {
         self.touch(change(SET_PASSWORD, id).bind(password.reveal()))
             .await
@@ -201,7 +202,7 @@ const ACCOUNTS: &str = "\
     SELECT id, realm, name, account_key, password, scope, generation, status, created_at, email, title, owner, totp, \
     must_reset FROM account WHERE realm = $1 ORDER BY name";
 const SET_PASSWORD: &str =
-    "UPDATE account SET password = $2, generation = generation + 1 WHERE id = $1";
+    "UPDATE account SET password = $2, must_reset = 0, generation = generation + 1 WHERE id = $1";
 const REHASH_PASSWORD: &str = "UPDATE account SET password = $3 WHERE id = $1 AND password = $2";
 const SET_SCOPE: &str = "UPDATE account SET scope = $2 WHERE id = $1";
 const SET_ACCOUNT_STATUS: &str = "UPDATE account SET status = $2 WHERE id = $1";

@@ -1,8 +1,12 @@
 //! What a body says, whichever way it is written.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{open_to_all, plain, refused};
@@ -11,7 +15,8 @@ use crate::dialect::form::{self, Kind};
 use crate::issue::Ask;
 use crate::token::Secret;
 
-/// The fields of a body, by name. A field that is not a string, or comes twice in a form, counts as missing.
+/// The fields of a body, by name. A field that is not a string, or comes twice, counts as missing: who looked at the body
+/// before may have gone by the other one.
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -32,27 +37,24 @@ impl Fields {
     }
 
     fn of_json(body: &Bytes) -> Result<Self, Malformed> {
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(Value::Array(_)) => Ok(Self(Map::new())),
-            _ => {
-                let response = plain(StatusCode::BAD_REQUEST, "malformed JSON");
-                Err(Malformed::new("malformed_json", open_to_all(response)))
-            }
-        }
+        serde_json::from_slice(body).map_err(|_| {
+            let response = plain(StatusCode::BAD_REQUEST, "malformed JSON");
+            Malformed::new("malformed_json", open_to_all(response))
+        })
     }
 
     fn of_form(body: &Bytes) -> Self {
-        let mut fields = Map::new();
+        let mut fields = Self(Map::new());
         for (name, value) in form::pairs(body) {
-            let value = if fields.contains_key(&*name) {
-                Value::Null
-            } else {
-                Value::String(value.into_owned())
-            };
-            fields.insert(name.into_owned(), value);
+            fields.add(name.into_owned(), Value::String(value.into_owned()));
         }
-        Self(fields)
+        fields
+    }
+
+    fn add(&mut self, name: String, value: Value) {
+        let is_again = self.0.contains_key(&name);
+        self.0
+            .insert(name, if is_again { Value::Null } else { value });
     }
 
     pub(super) fn register(self) -> Result<Ask, Malformed> {
@@ -114,6 +116,37 @@ impl Fields {
         let reason = format!("Expected {what}. Got: {got}.");
         let response = refused(StatusCode::UNAUTHORIZED, "Unauthorized.", &reason);
         Malformed::new("missing_field", open_to_all(response))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(Members)
+    }
+}
+
+/// Reads the members of a JSON object one by one: a map that was read whole has forgotten which came twice. A list has
+/// none.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Fields;
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields(Map::new());
+        while let Some((name, value)) = object.next_entry()? {
+            fields.add(name, value);
+        }
+        Ok(fields)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Fields, A::Error> {
+        while list.next_element::<Value>()?.is_some() {}
+        Ok(Fields(Map::new()))
     }
 }
 

@@ -504,6 +504,14 @@ mod tests {
             reason(read("authenticate", r#"{"user_key":{"$gt":""}}"#)).0,
             401
         );
+        for body in [
+            r#"{"refresh_token":"a","refresh_token":"b"}"#,
+            r#"{"refresh_token":"a","refresh_token":"a"}"#,
+            r#"{"refresh_token":"a","refresh_token":null,"refresh_token":"b"}"#,
+            r#"{"refresh_token":"a","refresh\u005ftoken":"b"}"#,
+        ] {
+            assert_eq!(reason(read("refresh", body)).0, 401, "{body}");
+        }
         let twice = "refresh_token=a&refresh_token=b";
         let operator = "refresh_token[$ne]=";
         for body in [twice, operator] {

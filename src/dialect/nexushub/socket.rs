@@ -238,6 +238,9 @@ mod tests {
         assert_eq!((full.method, full.id), (Method::POST, json!(7)));
         assert_eq!(full.path, "/a?b=1");
         assert_eq!(full.body, r#"{"user_key":"ada"}"#);
+        // What comes twice in it is still there twice, for whoever reads it to refuse.
+        let twice = call(r#"{"action":"POST","id":7,"url":"/","body":{"a":1,"a":2}}"#);
+        assert_eq!(twice.body, r#"{"a":1,"a":2}"#);
         let bare = call(r#"{"action":"GET","id":"x","url":"/"}"#);
         assert_eq!((bare.id, bare.body.len()), (json!("x"), 0));
     }
@@ -250,7 +253,16 @@ mod tests {
             assert_eq!(said["body"]["error"], "Missing request id.");
             assert!(said.get("id").is_none() && said.get("action").is_none());
         }
-        for text in ["{", "[]", "7", "\"hello\"", "", r#"{"url":7,"id":1}"#] {
+        let twice = r#"{"action":"POST","id":1,"url":"/","body":{},"body":{}}"#;
+        for text in [
+            "{",
+            "[]",
+            "7",
+            "\"hello\"",
+            "",
+            r#"{"url":7,"id":1}"#,
+            twice,
+        ] {
             assert_eq!(answer(text)["statusCode"], 400, "{text}");
         }
         let urls = [r#""orders""#, r#""http://a.test/""#, r#""""#, "null"];

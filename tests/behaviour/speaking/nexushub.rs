@@ -427,6 +427,40 @@ async fn a_field_that_is_not_text_is_a_missing_field() {
 }
 
 #[tokio::test]
+async fn a_field_that_comes_twice_is_a_missing_field_and_changes_nothing() {
+    // NH-13
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    let post = async |path: &str, body: String| {
+        let request = hub.auth().post(path).body(body);
+        let request = request.header("content-type", "application/json");
+        request.send().await
+    };
+    let is_refused = |answer: &Answer| {
+        let reason = "Expected user credentials. Got: user_id, user_secret.";
+        says(answer, 401, "Unauthorized.", reason);
+    };
+    let twice = |one: &str, other: &str| {
+        format!(r#"{{"user_id":"{one}","user_id":"{other}","user_secret":"x"}}"#)
+    };
+    is_refused(&post("/register", twice("bob", "eve")).await);
+    is_refused(&post("/register", twice("bob", "bob")).await);
+    let secrets = r#"{"user_id":"bob","user_secret":"x","user_secret":"y"}"#;
+    is_refused(&post("/register", secrets.to_owned()).await);
+    for name in ["bob", "eve"] {
+        let body = json!({ "user_id": name, "user_secret": "s3cret-two" });
+        let answer = hub.post("/register", body).await;
+        assert_eq!(answer.status, 200, "{name} was not registered before");
+    }
+    let (good, bad) = (&ada.refresh, "ada-x");
+    for (one, other) in [(&**good, bad), (bad, good), (good, good)] {
+        let body = format!(r#"{{"refresh_token":"{one}","refresh_token":"{other}"}}"#);
+        let reason = "Expected refresh token. Got: refresh_token.";
+        says(&post("/refresh", body).await, 401, "Unauthorized.", reason);
+    }
+}
+
+#[tokio::test]
 async fn a_protected_route_learns_the_user_from_the_token_alone() {
     // NH-14
     let hub = Hub::start().await;

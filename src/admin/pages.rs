@@ -4,7 +4,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -56,10 +56,14 @@ where
 {
     async fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !is_read && is_foreign(request) {
+            return page(StatusCode::FORBIDDEN, TEXT, "not from another site\n");
+        }
         if !PATHS.contains(&path) {
             return page(StatusCode::NOT_FOUND, TEXT, "not found\n");
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if !is_read {
             let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "read only\n");
             let headers = refusal.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -75,6 +79,21 @@ where
 }
 
 const PATHS: [&str; 4] = ["/livez", "/readyz", "/startupz", "/metrics"];
+
+/// Whether a page of another site made a browser send this. Whoever is no browser says nothing of where it comes from.
+fn is_foreign<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let site = headers.get(HeaderName::from_static("sec-fetch-site"));
+    let is_from_afar = site.is_some_and(|site| site == "cross-site");
+    let authority = request
+        .uri()
+        .authority()
+        .map(|host| host.as_str().as_bytes());
+    let host = headers.get(HOST).map(HeaderValue::as_bytes);
+    let here = authority.or(host).unwrap_or_default();
+    let is_here = |origin: &HeaderValue| origin.as_bytes().strip_prefix(b"http://") == Some(here);
+    is_from_afar || headers.get(ORIGIN).is_some_and(|origin| !is_here(origin))
+}
 
 /// `?verbose` tells of every check, as JSON.
 fn is_verbose(request: &Request<Incoming>) -> bool {
@@ -202,5 +221,27 @@ mod tests {
                 .await
                 .starts_with("HTTP/1.1 404 ")
         );
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_foreign_and_what_is_no_browser_is_not() {
+        for (host, said, foreign) in [
+            ("a:9", &[][..], false),
+            ("a:9", &[("origin", "http://a:9")], false),
+            ("a:9", &[("sec-fetch-site", "same-origin")], false),
+            ("a:9", &[("sec-fetch-site", "cross-site")], true),
+            ("a:9", &[("origin", "https://a:9")], true),
+            ("a:9", &[("origin", "http://a")], true),
+            ("a:9", &[("origin", "http://evil.test")], true),
+            ("a:9", &[("origin", "null")], true),
+            ("", &[("origin", "null")], true),
+        ] {
+            let mut request = Request::post("/livez").header("host", host);
+            for (name, value) in said {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(()).unwrap();
+            assert_eq!(is_foreign(&request), foreign, "{said:?}");
+        }
     }
 }

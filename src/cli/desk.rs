@@ -28,7 +28,7 @@ impl Desk {
         let config = configuration(global)?;
         let mut log = global.log(&config);
         if global.verbose == 0 {
-            // What a command does it says itself; the audit log of it is for those who ask.
+            // What a command does it says itself, and so does the audit log, which passes at any level.
             "warn".clone_into(&mut log.level);
         }
         observe::start(&log).map_err(CliError::Log)?;

@@ -4,6 +4,7 @@
 //! could be found for is named by its digest.
 
 use super::{Ask, IssueError, Program};
+use crate::observe::AUDIT;
 use crate::store::{Ending, Revocation, Revoked, Session, SessionId};
 use crate::token::{Algorithm, Digest, Scope};
 
@@ -108,7 +109,7 @@ pub(super) fn token_issued(
     scope: &Scope,
 ) {
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "token.issued",
         mount,
         grant,
@@ -123,7 +124,7 @@ pub(super) fn token_issued(
 pub(super) fn refused(mount: &str, asked: &str, who: &Who, reason: &IssueError) {
     let cause = std::error::Error::source(reason).map(ToString::to_string);
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "ask.refused",
         mount,
         asked,
@@ -137,7 +138,7 @@ pub(super) fn refused(mount: &str, asked: &str, who: &Who, reason: &IssueError) 
 
 pub(super) fn session_opened(session: &Session, grant: &str) {
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "session.opened",
         mount = session.realm,
         grant,
@@ -153,7 +154,7 @@ pub(super) fn session_opened(session: &Session, grant: &str) {
 /// A spent refresh token was answered with the successor that had been given for it before.
 pub(super) fn session_answered_again(session: &Session, window: &str) {
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "session.answered_again",
         mount = session.realm,
         session = %session.id,
@@ -166,7 +167,7 @@ pub(super) fn session_answered_again(session: &Session, window: &str) {
 
 pub(super) fn session_replayed(session: &Session, presented: u32, ends: bool) {
     tracing::warn!(
-        target: TARGET,
+        target: AUDIT,
         event = "session.replayed",
         mount = session.realm,
         session = %session.id,
@@ -181,7 +182,7 @@ pub(super) fn session_replayed(session: &Session, presented: u32, ends: bool) {
 
 pub(super) fn session_refused(session: &Session, reason: &str) {
     tracing::warn!(
-        target: TARGET,
+        target: AUDIT,
         event = "session.refused",
         mount = session.realm,
         session = %session.id,
@@ -199,12 +200,12 @@ pub(super) fn session_ended(mount: &str, root: SessionId, why: Ending) {
         Ending::Superseded => "superseded",
         Ending::Account => "account",
     };
-    tracing::info!(target: TARGET, event = "session.ended", mount, session = %root, reason, "session ended");
+    tracing::info!(target: AUDIT, event = "session.ended", mount, session = %root, reason, "session ended");
 }
 
 pub(super) fn not_theirs_to_revoke(mount: &str, client: &str) {
     tracing::warn!(
-        target: TARGET,
+        target: AUDIT,
         event = "token.not_revoked",
         mount,
         client = short(client),
@@ -222,7 +223,7 @@ pub(super) fn revoked(verdict: &Revocation) {
         Revoked::Token(id) => ("token", id.clone()),
     };
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "tokens.revoked",
         mount = verdict.realm,
         revoked.kind = kind,
@@ -234,7 +235,7 @@ pub(super) fn revoked(verdict: &Revocation) {
 pub(super) fn introspected(mount: &str, client: &str, subject: Option<&str>) {
     let active = subject.is_some();
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "token.introspected",
         mount,
         client = short(client),
@@ -245,45 +246,45 @@ pub(super) fn introspected(mount: &str, client: &str, subject: Option<&str>) {
 }
 
 pub(super) fn signed_in(mount: &str, account: &str) {
-    tracing::info!(target: TARGET, event = "page.signed_in", mount, account, "signed in");
+    tracing::info!(target: AUDIT, event = "page.signed_in", mount, account, "signed in");
 }
 
 pub(super) fn sign_in_refused(mount: &str, name: &str, reason: &IssueError) {
     let who = Who::Name(name.to_owned());
     let (actor, reason) = (who.words(), reason.code());
-    tracing::info!(target: TARGET, event = "page.sign_in_refused", mount, actor, reason, "sign-in refused");
+    tracing::info!(target: AUDIT, event = "page.sign_in_refused", mount, actor, reason, "sign-in refused");
 }
 
 pub(super) fn consented(mount: &str, account: &str, client: &str, scope: &Scope) {
     let scope = scope.as_str();
-    tracing::info!(target: TARGET, event = "consent.given", mount, account, client, scope, "consent given");
+    tracing::info!(target: AUDIT, event = "consent.given", mount, account, client, scope, "consent given");
 }
 
 pub(super) fn denied(mount: &str, account: &str, client: &str) {
-    tracing::info!(target: TARGET, event = "consent.denied", mount, account, client, "consent denied");
+    tracing::info!(target: AUDIT, event = "consent.denied", mount, account, client, "consent denied");
 }
 
 pub(super) fn code_given(mount: &str, account: &str, client: &str, scope: &Scope) {
     let scope = scope.as_str();
-    tracing::info!(target: TARGET, event = "code.given", mount, account, client, scope, "code given");
+    tracing::info!(target: AUDIT, event = "code.given", mount, account, client, scope, "code given");
 }
 
 pub(super) fn account_registered(mount: &str, name: &str) {
-    tracing::info!(target: TARGET, event = "account.registered", mount, account = name, "account registered");
+    tracing::info!(target: AUDIT, event = "account.registered", mount, account = name, "account registered");
 }
 
 pub(super) fn key_recovered(mount: &str, name: &str) {
-    tracing::info!(target: TARGET, event = "account.key_recovered", mount, account = name, "account key recovered");
+    tracing::info!(target: AUDIT, event = "account.key_recovered", mount, account = name, "account key recovered");
 }
 
 pub(super) fn account_changed(mount: &str, name: &str, change: &str) {
-    tracing::info!(target: TARGET, event = "account.changed", mount, account = name, change, "account changed");
+    tracing::info!(target: AUDIT, event = "account.changed", mount, account = name, change, "account changed");
 }
 
 /// Clients that nobody had agreed to made room for others.
 pub(super) fn clients_forgotten(mount: &str, count: u64) {
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         event = "clients.forgotten",
         mount,
         count,
@@ -292,12 +293,12 @@ pub(super) fn clients_forgotten(mount: &str, count: u64) {
 }
 
 pub(super) fn client_changed(name: &str, change: &str) {
-    tracing::info!(target: TARGET, event = "client.changed", client = name, change, "client changed");
+    tracing::info!(target: AUDIT, event = "client.changed", client = name, change, "client changed");
 }
 
 pub(super) fn key_made(mount: &str, kid: &str, algorithm: Algorithm) {
     let algorithm = algorithm.name();
-    tracing::info!(target: TARGET, event = "key.made", mount, kid, algorithm, "signing key made");
+    tracing::info!(target: AUDIT, event = "key.made", mount, kid, algorithm, "signing key made");
 }
 
 fn short(name: &str) -> String {
@@ -305,13 +306,12 @@ fn short(name: &str) -> String {
 }
 
 pub(super) fn key_moved(mount: &str, kid: &str, state: &str) {
-    tracing::info!(target: TARGET, event = "key.moved", mount, kid, state, "signing key moved on");
+    tracing::info!(target: AUDIT, event = "key.moved", mount, kid, state, "signing key moved on");
 }
 
 pub(super) fn accounts_imported(mount: &str, count: usize) {
-    tracing::info!(target: TARGET, event = "accounts.imported", mount, count, "accounts imported");
+    tracing::info!(target: AUDIT, event = "accounts.imported", mount, count, "accounts imported");
 }
 
-const TARGET: &str = "tollgate::audit";
 /// How much of a name a stranger may write into the log, in characters.
 const LONGEST: usize = 256;

@@ -5,9 +5,13 @@ use std::io::IsTerminal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use super::Format;
 use super::visible::Visible;
+
+/// The target of the audit log.
+pub const AUDIT: &str = "tollgate::audit";
 
 /// What operators see of the program at work.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -26,7 +30,8 @@ pub struct LogSettings {
     /// The form of a line.
     pub format: Format,
     /// How much is logged: a level, or levels by module, as in `info,tollgate::verify=debug`. `debug` is the most there
-    /// is: what libraries trace beyond that shows header fields, and tokens with them.
+    /// is: what libraries trace beyond that shows header fields, and tokens with them. The audit log, `tollgate::audit`,
+    /// is written at every level, unless it is named here, as in `warn,tollgate::audit=off`.
     pub level: String,
 }
 
@@ -66,10 +71,16 @@ impl Format {
 }
 
 impl LogSettings {
-    /// What `level` lets through, or why it is none.
+    /// What `level` lets through, or why it is none. Who wants to hear less of the program has not said that nobody need
+    /// know who did what, so the audit log passes.
     pub fn filter(&self) -> Result<EnvFilter, String> {
-        EnvFilter::try_new(&self.level)
-            .map_err(|error| format!("`{}` is not a level: {error}", self.level))
+        let told = |error: ParseError| format!("`{}` is not a level: {error}", self.level);
+        let filter = EnvFilter::try_new(&self.level).map_err(told)?;
+        if self.level.contains(AUDIT) {
+            return Ok(filter);
+        }
+        let audit = format!("{AUDIT}=info").parse().map_err(told)?;
+        Ok(filter.add_directive(audit))
     }
 }
 

@@ -18,7 +18,7 @@ mod request_id;
 mod visible;
 
 pub use journal::Journal;
-pub use logging::{AccessLogSettings, LogSettings, TelemetrySettings, start};
+pub use logging::{AUDIT, AccessLogSettings, LogSettings, TelemetrySettings, start};
 pub use metrics::{Metrics, Series};
 pub use record::{Described, Format, Observer, Record, Trail, UpstreamPart};
 pub use refusal::{Fault, Refusal};

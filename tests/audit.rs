@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tollgate::issue::{
-    Answer, Ask, ClientCredentials, ClientProof, ClientSettings, Clients, Grant, Hashing,
-    IssueError, LocalIssuer, MasterKey, Mint, Opening, PasswordSettings, Program, Registration,
-    open_keyring,
+    Answer, Ask, Circumstances, ClientCredentials, ClientProof, ClientSettings, Clients, Grant,
+    Hashing, IssueError, LocalIssuer, MasterKey, Mint, Opening, PasswordSettings, Program,
+    Registration, open_keyring,
 };
 use tollgate::settings::{ByteSize, SecretSource};
 use tollgate::store::{Store, StoreSettings};
@@ -29,7 +29,11 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
 
     let key = key(ask(register("ada", "s3cret-one")).await);
     let (_, refresh) = tokens(ask(login(&key, "s3cret-one")).await);
-    let _ = ask(login(&key, "wr0ng-one")).await;
+    let at = Circumstances {
+        now: NOW,
+        address: Some(STRANGER.into()),
+    };
+    let _ = mint.answer(login(&key, "wr0ng-one"), &issuer, at).await;
     let _ = ask(Ask::Renew {
         refresh_token: Secret::new("l0st-token"),
     })
@@ -56,6 +60,12 @@ async fn the_audit_log_names_everybody_and_tells_no_secret() {
         .chain(OF_A_SESSION)
         .collect::<Vec<_>>()
     );
+    // The others are asked in this process.
+    let afar = |line: &&Value| line["fields"].get("remote").is_some();
+    let afar: Vec<_> = lines.iter().filter(afar).collect();
+    assert_eq!(afar.len(), 1, "{afar:?}");
+    assert_eq!(afar[0]["fields"]["remote"], "203.0.113.7");
+    assert_eq!(afar[0]["fields"]["event"], "ask.refused");
     let text = format!("{lines:?}");
     let secrets = [
         "s3cret-one",
@@ -172,6 +182,7 @@ async fn session(mint: &Mint, issuer: &LocalIssuer, store: &Store) -> Vec<Secret
     all
 }
 
+const STRANGER: [u8; 4] = [203, 0, 113, 7];
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
 async fn mint(store: &Store) -> (Mint, LocalIssuer) {

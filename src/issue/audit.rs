@@ -2,11 +2,46 @@
 //!
 //! Its target is `tollgate::audit`, each line has an `event`. No line holds a secret: a key or a token that nobody
 //! could be found for is named by its digest.
+//!
+//! An event is named for what was done and how it ended (`token.issued`, `ask.refused`), so there are no fields `action`
+//! and `outcome` beside it. `remote` is the address of whoever asked, in every line that is written while they are
+//! answered; what the operator does, and what is done in its own time, has none.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use tracing::field::{DisplayValue, display};
 
 use super::{Ask, IssueError, Program};
 use crate::observe::AUDIT;
 use crate::store::{Ending, Revocation, Revoked, Session, SessionId};
 use crate::token::{Algorithm, Digest, Scope};
+
+/// Writes one line. First the level, and what happened.
+macro_rules! tell {
+    ($level:ident, $event:literal, $($rest:tt)+) => {
+        tracing::$level!(target: AUDIT, event = $event, remote = remote(), $($rest)+)
+    };
+}
+
+tokio::task_local! {
+    /// Where the ask came from that is being answered. It stands beside the calls and not in them, because it is of no
+    /// use to any of those on the way, and must not be.
+    static REMOTE: Option<IpAddr>;
+}
+
+/// Does `work`, and names `address` in whatever the audit log says of it.
+pub(crate) async fn heard_from<T>(address: Option<IpAddr>, work: impl Future<Output = T>) -> T {
+    REMOTE.scope(address, work).await
+}
+
+fn remote() -> Option<DisplayValue<IpAddr>> {
+    REMOTE
+        .try_with(|address| *address)
+        .ok()
+        .flatten()
+        .map(display)
+}
 
 /// Who is asking, as the audit log names them.
 #[derive(Clone, Debug)]
@@ -108,9 +143,9 @@ pub(super) fn token_issued(
     token_id: Option<&str>,
     scope: &Scope,
 ) {
-    tracing::info!(
-        target: AUDIT,
-        event = "token.issued",
+    tell!(
+        info,
+        "token.issued",
         mount,
         grant,
         actor = who.words(),
@@ -123,9 +158,9 @@ pub(super) fn token_issued(
 
 pub(super) fn refused(mount: &str, asked: &str, who: &Who, reason: &IssueError) {
     let cause = std::error::Error::source(reason).map(ToString::to_string);
-    tracing::info!(
-        target: AUDIT,
-        event = "ask.refused",
+    tell!(
+        info,
+        "ask.refused",
         mount,
         asked,
         actor = who.words(),
@@ -137,10 +172,7 @@ pub(super) fn refused(mount: &str, asked: &str, who: &Who, reason: &IssueError) 
 }
 
 pub(super) fn session_opened(session: &Session, grant: &str) {
-    tracing::info!(
-        target: AUDIT,
-        event = "session.opened",
-        mount = session.realm,
+    tell!(info, "session.opened", mount = session.realm,
         grant,
         session = %session.id,
         root = %session.root,
@@ -153,10 +185,7 @@ pub(super) fn session_opened(session: &Session, grant: &str) {
 
 /// A spent refresh token was answered with the successor that had been given for it before.
 pub(super) fn session_answered_again(session: &Session, window: &str) {
-    tracing::info!(
-        target: AUDIT,
-        event = "session.answered_again",
-        mount = session.realm,
+    tell!(info, "session.answered_again", mount = session.realm,
         session = %session.id,
         client = short(&session.client),
         generation = session.generation,
@@ -166,10 +195,7 @@ pub(super) fn session_answered_again(session: &Session, window: &str) {
 }
 
 pub(super) fn session_replayed(session: &Session, presented: u32, ends: bool) {
-    tracing::warn!(
-        target: AUDIT,
-        event = "session.replayed",
-        mount = session.realm,
+    tell!(warn, "session.replayed", mount = session.realm,
         session = %session.id,
         subject = session.subject,
         client = short(&session.client),
@@ -181,10 +207,7 @@ pub(super) fn session_replayed(session: &Session, presented: u32, ends: bool) {
 }
 
 pub(super) fn session_refused(session: &Session, reason: &str) {
-    tracing::warn!(
-        target: AUDIT,
-        event = "session.refused",
-        mount = session.realm,
+    tell!(warn, "session.refused", mount = session.realm,
         session = %session.id,
         subject = session.subject,
         client = short(&session.client),
@@ -200,13 +223,13 @@ pub(super) fn session_ended(mount: &str, root: SessionId, why: Ending) {
         Ending::Superseded => "superseded",
         Ending::Account => "account",
     };
-    tracing::info!(target: AUDIT, event = "session.ended", mount, session = %root, reason, "session ended");
+    tell!(info, "session.ended", mount, session = %root, reason, "session ended");
 }
 
 pub(super) fn not_theirs_to_revoke(mount: &str, client: &str) {
-    tracing::warn!(
-        target: AUDIT,
-        event = "token.not_revoked",
+    tell!(
+        warn,
+        "token.not_revoked",
         mount,
         client = short(client),
         "a token of another client was left alone"
@@ -222,9 +245,9 @@ pub(super) fn revoked(verdict: &Revocation) {
         Revoked::Key(kid) => ("key", kid.clone()),
         Revoked::Token(id) => ("token", id.clone()),
     };
-    tracing::info!(
-        target: AUDIT,
-        event = "tokens.revoked",
+    tell!(
+        info,
+        "tokens.revoked",
         mount = verdict.realm,
         revoked.kind = kind,
         revoked = name,
@@ -234,9 +257,9 @@ pub(super) fn revoked(verdict: &Revocation) {
 
 pub(super) fn introspected(mount: &str, client: &str, subject: Option<&str>) {
     let active = subject.is_some();
-    tracing::info!(
-        target: AUDIT,
-        event = "token.introspected",
+    tell!(
+        info,
+        "token.introspected",
         mount,
         client = short(client),
         active,
@@ -246,59 +269,108 @@ pub(super) fn introspected(mount: &str, client: &str, subject: Option<&str>) {
 }
 
 pub(super) fn signed_in(mount: &str, account: &str) {
-    tracing::info!(target: AUDIT, event = "page.signed_in", mount, account, "signed in");
+    tell!(info, "page.signed_in", mount, account, "signed in");
 }
 
 pub(super) fn sign_in_refused(mount: &str, name: &str, reason: &IssueError) {
     let who = Who::Name(name.to_owned());
     let (actor, reason) = (who.words(), reason.code());
-    tracing::info!(target: AUDIT, event = "page.sign_in_refused", mount, actor, reason, "sign-in refused");
+    tell!(
+        info,
+        "page.sign_in_refused",
+        mount,
+        actor,
+        reason,
+        "sign-in refused"
+    );
 }
 
 pub(super) fn consented(mount: &str, account: &str, client: &str, scope: &Scope) {
     let scope = scope.as_str();
-    tracing::info!(target: AUDIT, event = "consent.given", mount, account, client, scope, "consent given");
+    tell!(
+        info,
+        "consent.given",
+        mount,
+        account,
+        client,
+        scope,
+        "consent given"
+    );
 }
 
 pub(super) fn denied(mount: &str, account: &str, client: &str) {
-    tracing::info!(target: AUDIT, event = "consent.denied", mount, account, client, "consent denied");
+    tell!(
+        info,
+        "consent.denied",
+        mount,
+        account,
+        client,
+        "consent denied"
+    );
 }
 
 pub(super) fn code_given(mount: &str, account: &str, client: &str, scope: &Scope) {
     let scope = scope.as_str();
-    tracing::info!(target: AUDIT, event = "code.given", mount, account, client, scope, "code given");
+    tell!(
+        info,
+        "code.given",
+        mount,
+        account,
+        client,
+        scope,
+        "code given"
+    );
 }
 
 pub(super) fn account_registered(mount: &str, name: &str) {
-    tracing::info!(target: AUDIT, event = "account.registered", mount, account = name, "account registered");
+    tell!(
+        info,
+        "account.registered",
+        mount,
+        account = name,
+        "account registered"
+    );
 }
 
 pub(super) fn key_recovered(mount: &str, name: &str) {
-    tracing::info!(target: AUDIT, event = "account.key_recovered", mount, account = name, "account key recovered");
+    tell!(
+        info,
+        "account.key_recovered",
+        mount,
+        account = name,
+        "account key recovered"
+    );
 }
 
 pub(super) fn account_changed(mount: &str, name: &str, change: &str) {
-    tracing::info!(target: AUDIT, event = "account.changed", mount, account = name, change, "account changed");
+    tell!(
+        info,
+        "account.changed",
+        mount,
+        account = name,
+        change,
+        "account changed"
+    );
 }
 
 /// Clients that nobody had agreed to made room for others.
 pub(super) fn clients_forgotten(mount: &str, count: u64) {
-    tracing::info!(
-        target: AUDIT,
-        event = "clients.forgotten",
-        mount,
-        count,
-        "clients forgotten"
-    );
+    tell!(info, "clients.forgotten", mount, count, "clients forgotten");
 }
 
 pub(super) fn client_changed(name: &str, change: &str) {
-    tracing::info!(target: AUDIT, event = "client.changed", client = name, change, "client changed");
+    tell!(
+        info,
+        "client.changed",
+        client = name,
+        change,
+        "client changed"
+    );
 }
 
 pub(super) fn key_made(mount: &str, kid: &str, algorithm: Algorithm) {
     let algorithm = algorithm.name();
-    tracing::info!(target: AUDIT, event = "key.made", mount, kid, algorithm, "signing key made");
+    tell!(info, "key.made", mount, kid, algorithm, "signing key made");
 }
 
 fn short(name: &str) -> String {
@@ -306,11 +378,11 @@ fn short(name: &str) -> String {
 }
 
 pub(super) fn key_moved(mount: &str, kid: &str, state: &str) {
-    tracing::info!(target: AUDIT, event = "key.moved", mount, kid, state, "signing key moved on");
+    tell!(info, "key.moved", mount, kid, state, "signing key moved on");
 }
 
 pub(super) fn accounts_imported(mount: &str, count: usize) {
-    tracing::info!(target: AUDIT, event = "accounts.imported", mount, count, "accounts imported");
+    tell!(info, "accounts.imported", mount, count, "accounts imported");
 }
 
 /// How much of a name a stranger may write into the log, in characters.

@@ -77,6 +77,15 @@ impl Mint {
         at: impl Into<Circumstances>,
     ) -> Result<Answer, IssueError> {
         let at = at.into();
+        audit::heard_from(at.address, self.judge(ask, issuer, at)).await
+    }
+
+    async fn judge(
+        &self,
+        ask: Ask,
+        issuer: &LocalIssuer,
+        at: Circumstances,
+    ) -> Result<Answer, IssueError> {
         let now = at.now;
         let (asked, who) = (audit::asked(&ask), audit::who(&ask));
         let answer = match ask {

@@ -55,6 +55,7 @@ pub use ask::{
     Managing, Myself, Program, Registered, Registering,
 };
 pub use assertion::AssertionKeysError;
+pub(crate) use audit::heard_from;
 pub use authorization_request::{AuthorizationRequest, AuthorizeError, Back, Fault, Prompt};
 pub use authorize::{Authorizer, SigningIn};
 pub use client::{Clients, KnownClient, NewClient};

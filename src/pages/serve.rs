@@ -13,7 +13,7 @@ use super::cookie::Cookie;
 use super::reply::Reply;
 use super::{Look, view};
 use crate::dialect::{Mount, Served};
-use crate::issue::{Authorizer, IssueError, LocalIssuer, Stay};
+use crate::issue::{Authorizer, IssueError, LocalIssuer, Stay, heard_from};
 use crate::net::{Body, neighbourhood, read_limited};
 use crate::permit::{Allowance, Limit};
 use crate::token::Timestamp;
@@ -89,7 +89,7 @@ impl Pages {
         let Reply {
             mut response,
             outcome,
-        } = self.reply(&head, body, from).await;
+        } = heard_from(Some(from.peer_ip), self.reply(&head, body, from)).await;
         response.extensions_mut().insert(Served {
             endpoint: Some("authorize"),
             outcome,

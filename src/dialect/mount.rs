@@ -63,6 +63,32 @@ pub struct Served {
     pub outcome: &'static str,
 }
 
+/// How far a request came, and the word for what became of it.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// To the mint, which tells the audit log what it did.
+    Answered(&'static str),
+    /// Not so far.
+    Declined(&'static str),
+}
+
+impl Outcome {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Answered(word) | Self::Declined(word) => word,
+        }
+    }
+}
+
+impl Asker<'_> {
+    const fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            now: self.now,
+            address: Some(self.peer_ip),
+        }
+    }
+}
+
 impl Mount {
     /// A mount whose endpoints lie below `prefix`, a path without a slash at the end.
     pub fn new(dialect: Arc<dyn Dialect>, issuer: LocalIssuer, mint: Mint, prefix: &str) -> Self {
@@ -149,12 +175,17 @@ impl Mount {
     {
         let (head, body) = request.into_parts();
         let door = self.open(&head, from);
-        let (outcome, mut response) = match &door {
+        let (spoken, mut response) = match &door {
             Ok(door) => self.enter(door, &head, body, from).await,
             Err((door, refusal)) => self.decline(*door, refusal, &head, from),
         };
         let door = door.map_or_else(|(door, _)| door, Some);
         let endpoint = door.map(|door| door.endpoint.name);
+        let outcome = spoken.word();
+        if let (Some(asked), Outcome::Declined(reason)) = (endpoint, spoken) {
+            let (issuer, at) = (&self.issuer, from.circumstances());
+            self.mint.declined(asked, reason, issuer, at).await;
+        }
         tracing::debug!(
             mount = &*self.name,
             endpoint,
@@ -194,7 +225,7 @@ impl Mount {
         head: &Parts,
         body: B,
         from: &Asker<'_>,
-    ) -> (&'static str, Response<Body>)
+    ) -> (Outcome, Response<Body>)
     where
         B: http_body::Body<Data = Bytes, Error = hyper::Error>,
     {
@@ -223,7 +254,7 @@ impl Mount {
         door: &Door,
         asked: &Asked<'_>,
         from: &Asker<'_>,
-    ) -> (&'static str, Response<Body>) {
+    ) -> (Outcome, Response<Body>) {
         let at = &door.endpoint;
         let read = self.dialect.read(at, asked);
         if door.per_program {
@@ -235,12 +266,9 @@ impl Mount {
         }
         let ask = match read {
             Ok(ask) => ask,
-            Err(malformed) => return (malformed.code, *malformed.response),
+            Err(malformed) => return (Outcome::Declined(malformed.code), *malformed.response),
         };
-        let when = Circumstances {
-            now: from.now,
-            address: Some(from.peer_ip),
-        };
+        let when = from.circumstances();
         let answer = self.mint.answer(ask, &self.issuer, when).await;
         let outcome = match &answer {
             Ok(_) => "ok",
@@ -249,7 +277,10 @@ impl Mount {
                 error.code()
             }
         };
-        (outcome, self.dialect.write(at, answer.as_ref()))
+        (
+            Outcome::Answered(outcome),
+            self.dialect.write(at, answer.as_ref()),
+        )
     }
 
     fn decline(
@@ -258,7 +289,7 @@ impl Mount {
         refusal: &Refusal,
         head: &Parts,
         from: &Asker<'_>,
-    ) -> (&'static str, Response<Body>) {
+    ) -> (Outcome, Response<Body>) {
         let place = Place {
             path: head.uri.path(),
             request_id: from.request_id,
@@ -268,7 +299,7 @@ impl Mount {
             Some(door) => self.dialect.decline(&door.endpoint, refusal, &place),
             None => self.dialect.refuse(refusal, &place),
         };
-        (refusal.code(), response)
+        (Outcome::Declined(refusal.code()), response)
     }
 
     /// Only what an operator must act on; the rest is the audit log's.

@@ -122,7 +122,9 @@ impl Accounts {
         }
         if let Verdict::RightButOutdated(better) = verdict {
             let from = account.password.clone();
-            self.store.rehash_password(account.id, from, better).await?;
+            if self.store.rehash_password(account.id, from, better).await? {
+                audit::account_changed(claim.realm, &account.name, "password hashed anew");
+            }
         }
         Ok(account)
     }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use tracing::field::{DisplayValue, display};
 
-use super::{Ask, IssueError, Program};
+use super::IssueError;
 use crate::observe::AUDIT;
 use crate::store::{Ending, Revocation, Revoked, Session, SessionId};
 use crate::token::{Algorithm, Digest, Scope};
@@ -75,67 +75,6 @@ impl Who {
     }
 }
 
-/// What was asked, as the audit log calls it.
-pub(super) const fn asked(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::ClientCredentials { .. } => "client_credentials",
-        Ask::Login { .. } => "login",
-        Ask::Renew { .. } | Ask::Refresh { .. } => "refresh_token",
-        Ask::Register { .. } => "register",
-        Ask::RecoverKey { .. } => "recover_key",
-        Ask::Password { .. } => "password",
-        Ask::Code { .. } => "authorization_code",
-        Ask::Wallet { .. } => "wallet",
-        Ask::Account { .. } => "account",
-        Ask::Introspect { .. } => "introspect",
-        Ask::Revoke { .. } => "revoke",
-        Ask::BeginHandoff { .. } => "begin_handoff",
-        Ask::RedeemHandoff { .. } => "redeem_handoff",
-        Ask::RegisterClient(_) => "register_client",
-        Ask::ManageClient { .. } => "manage_client",
-        Ask::Myself { .. } => "myself",
-        Ask::Keys => "keys",
-        Ask::Metadata => "metadata",
-    }
-}
-
-/// Who says they are asking.
-pub(super) fn who(ask: &Ask) -> Who {
-    match ask {
-        Ask::ClientCredentials { client, .. }
-        | Ask::Code { client, .. }
-        | Ask::Wallet { client, .. }
-        | Ask::Introspect { client, .. }
-        | Ask::Revoke { client, .. }
-        | Ask::Refresh {
-            by: Program::Known(client),
-            ..
-        } => Who::Client(client.id.clone()),
-        Ask::Refresh {
-            by: Program::Named(name),
-            ..
-        } => Who::Client(name.clone()),
-        Ask::RedeemHandoff { code, .. } => Who::Bearer(Digest::of(code.reveal().as_bytes())),
-        Ask::BeginHandoff { identity, .. } | Ask::Myself { identity } => {
-            Who::Name(identity.subject.as_deref().unwrap_or_default().to_owned())
-        }
-        Ask::Account { account, .. } => Who::Name(account.clone()),
-        Ask::ManageClient { id, .. } => Who::Client(id.clone()),
-        Ask::RegisterClient(said) => Who::Client(said.title.clone().unwrap_or_default()),
-        Ask::Login { key, .. } => Who::Bearer(Digest::of(key.as_bytes())),
-        Ask::Renew { refresh_token }
-        | Ask::Refresh {
-            by: Program::Unnamed,
-            refresh_token,
-            ..
-        } => Who::Bearer(Digest::of(refresh_token.reveal().as_bytes())),
-        Ask::Register { name, .. } | Ask::RecoverKey { name, .. } | Ask::Password { name, .. } => {
-            Who::Name(name.clone())
-        }
-        Ask::Keys | Ask::Metadata => Who::Name(String::new()),
-    }
-}
-
 pub(super) fn token_issued(
     mount: &str,
     grant: &str,
@@ -168,6 +107,38 @@ pub(super) fn refused(mount: &str, asked: &str, who: &Who, reason: &IssueError) 
         reason = reason.code(),
         cause,
         "refused"
+    );
+}
+
+/// Something was asked that could not be understood, or was not even looked at, as `reason` says.
+pub(super) fn declined(mount: &str, asked: &str, reason: &str) {
+    tell!(info, "ask.refused", mount, asked, reason, "refused");
+}
+
+/// A code for the session of a token was given to the page of its client.
+pub(super) fn handoff_begun(mount: &str, client: &str, subject: &str, session: &str) {
+    let client = short(client);
+    tell!(
+        info,
+        "handoff.begun",
+        mount,
+        client,
+        subject,
+        session,
+        "handoff begun"
+    );
+}
+
+pub(super) fn handoff_redeemed(mount: &str, client: &str, subject: &str, session: &str) {
+    let client = short(client);
+    tell!(
+        info,
+        "handoff.redeemed",
+        mount,
+        client,
+        subject,
+        session,
+        "handoff redeemed"
     );
 }
 
@@ -283,6 +254,16 @@ pub(super) fn sign_in_refused(mount: &str, name: &str, reason: &IssueError) {
         reason,
         "sign-in refused"
     );
+}
+
+/// None: whoever it was is gone.
+pub(super) fn signed_out(mount: &str, account: Option<&str>) {
+    tell!(info, "page.signed_out", mount, account, "signed out");
+}
+
+/// A browser was shown no page, or its form did not count.
+pub(super) fn page_refused(mount: &str, reason: &str) {
+    tell!(info, "page.refused", mount, reason, "refused");
 }
 
 pub(super) fn consented(mount: &str, account: &str, client: &str, scope: &Scope) {

@@ -170,6 +170,16 @@ impl Authorizer {
         audit::denied(&issuer.name, &account.name, &request.client);
     }
 
+    /// Notes that a person signed out; none if they were signed in no longer.
+    pub fn signed_out(&self, account: Option<&Account>, issuer: &LocalIssuer) {
+        audit::signed_out(&issuer.name, account.map(|account| &*account.name));
+    }
+
+    /// Notes that a browser got no further, as `reason` says.
+    pub fn refused(&self, reason: &str, issuer: &LocalIssuer) {
+        audit::page_refused(&issuer.name, reason);
+    }
+
     /// A code for the program, as the address at which the person's browser hands it over (RFC 6749 §4.1.2).
     pub async fn give_code(
         &self,

@@ -13,7 +13,7 @@ use super::{
     Answer, Ask, Circumstances, ClientCredentials, Grant, Hashing, IssueError, Issued, LocalIssuer,
     MasterKey, Program, Registration, StartError,
 };
-use super::{introspect, revoke};
+use super::{asked, introspect, revoke};
 use crate::store::{Account, Store};
 use crate::token::{Scope, Secret, Timestamp};
 use crate::verify::{Revocations, Sightings};
@@ -80,6 +80,20 @@ impl Mint {
         audit::heard_from(at.address, self.judge(ask, issuer, at)).await
     }
 
+    /// Tells the audit log of what was asked at a place called `asked` and never became an ask, as `reason` says.
+    pub async fn declined(
+        &self,
+        asked: &str,
+        reason: &str,
+        issuer: &LocalIssuer,
+        at: Circumstances,
+    ) {
+        audit::heard_from(at.address, async {
+            audit::declined(&issuer.name, asked, reason);
+        })
+        .await;
+    }
+
     async fn judge(
         &self,
         ask: Ask,
@@ -87,7 +101,7 @@ impl Mint {
         at: Circumstances,
     ) -> Result<Answer, IssueError> {
         let now = at.now;
-        let (asked, who) = (audit::asked(&ask), audit::who(&ask));
+        let (asked, who) = (asked::asked(&ask), asked::who(&ask));
         let answer = match ask {
             Ask::ClientCredentials { client, scope } => {
                 self.client_credentials(&client, scope, issuer, now).await

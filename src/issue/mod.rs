@@ -12,10 +12,11 @@
 //! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `renewal`, `sign`, `revoke`, `introspect`,
 //! `ending`; then people at their browsers: `redirect_uri`, `authorization_request`, `authorize`,
 //! `visit`; then the keys: `master`,
-//! `rotate`; then `audit`, `random`, `error`.
+//! `rotate`; then `audit`, `asked`, `random`, `error`.
 
 mod account;
 mod ask;
+mod asked;
 mod assertion;
 mod audit;
 mod authorization_request;

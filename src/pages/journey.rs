@@ -52,7 +52,7 @@ impl Pages {
         }
         let reply = match form.value("form") {
             "sign_in" => self.sign_in(&form, &mut step).await,
-            "sign_out" => sign_out(&mut step),
+            "sign_out" => self.sign_out(&mut step).await,
             "consent" => self.consent(&form, &step).await,
             _ => Ok(self.stale(&step)),
         };
@@ -186,6 +186,16 @@ impl Pages {
         Ok(Reply::redirect(&here, outcome))
     }
 
+    /// Somebody else sits down.
+    async fn sign_out(&self, step: &mut Step<'_>) -> Result<Reply, IssueError> {
+        // Nobody has to stay because it cannot be looked up who they are.
+        let account = self.who(step).await.ok().flatten();
+        step.visit = Visit::new()?;
+        step.is_news = true;
+        self.authorizer.signed_out(account.as_ref(), &self.issuer);
+        Ok(Reply::redirect(&step.here, "signed_out"))
+    }
+
     async fn consent(&self, form: &Form, step: &Step<'_>) -> Result<Reply, IssueError> {
         let Some(account) = self.who(step).await? else {
             // They were away for too long; after signing in they are asked again.
@@ -292,7 +302,7 @@ impl Pages {
             return self.stale(step);
         }
         match self.who(step).await {
-            Ok(Some(_)) => Reply::redirect(&step.here, "signed_in_before"),
+            Ok(Some(_)) => Reply::redirect(&step.here, STRAYED),
             Ok(None) => self.stale(step),
             Err(error) => self.failed(&error, step.from),
         }
@@ -336,13 +346,6 @@ impl Pages {
     }
 }
 
-/// Somebody else sits down.
-fn sign_out(step: &mut Step<'_>) -> Result<Reply, IssueError> {
-    step.visit = Visit::new()?;
-    step.is_news = true;
-    Ok(Reply::redirect(&step.here, "signed_out"))
-}
-
 /// What a person is told about an attempt that failed.
 fn problem(notice: &Notice) -> String {
     let sentence = match (notice.code.as_str(), notice.wait) {
@@ -357,6 +360,8 @@ fn problem(notice: &Notice) -> String {
     sentence.to_owned()
 }
 
+/// What the log calls a form that did not count, of somebody who goes on without it.
+pub(super) const STRAYED: &str = "signed_in_before";
 const DENIED: Fault = Fault::new("access_denied", "the person did not agree");
 const NOTHING_TO_GRANT: Fault = Fault::new(
     "access_denied",

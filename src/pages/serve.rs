@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 
 use super::cookie::Cookie;
+use super::journey::STRAYED;
 use super::reply::Reply;
 use super::{Look, view};
 use crate::dialect::{Mount, Served};
@@ -104,6 +105,17 @@ impl Pages {
     }
 
     async fn reply<B>(&self, head: &Parts, body: B, from: &Visitor<'_>) -> Reply
+    where
+        B: http_body::Body<Data = Bytes, Error = hyper::Error>,
+    {
+        let reply = self.heard(head, body, from).await;
+        if reply.response.status().is_client_error() || reply.outcome == STRAYED {
+            self.authorizer.refused(reply.outcome, &self.issuer);
+        }
+        reply
+    }
+
+    async fn heard<B>(&self, head: &Parts, body: B, from: &Visitor<'_>) -> Reply
     where
         B: http_body::Body<Data = Bytes, Error = hyper::Error>,
     {

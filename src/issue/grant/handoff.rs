@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::issue::{Answer, HandedOver, IssueError, LocalIssuer, Mint, random};
+use crate::issue::{Answer, HandedOver, IssueError, LocalIssuer, Mint, audit, random};
 use crate::store::{Addition, OneTime, OneTimeKind, Redeemed, SessionId};
 use crate::token::{Digest, Secret, Timestamp};
 use crate::verify::Identity;
@@ -57,6 +57,7 @@ impl Mint {
             redirect_uri,
         };
         let code = self.keep_handoff(&kept, now).await?;
+        audit::handoff_begun(&kept.realm, &kept.client, &kept.subject, &kept.session);
         Ok(Answer::Handoff {
             code,
             expires_in: LIFETIME,
@@ -102,6 +103,7 @@ impl Mint {
         if session.is_none_or(|session| session.ended.is_some()) {
             return Err(IssueError::InvalidGrant);
         }
+        audit::handoff_redeemed(&kept.realm, &kept.client, &kept.subject, &kept.session);
         Ok(Answer::HandedOver(HandedOver {
             client: kept.client,
             subject: kept.subject,

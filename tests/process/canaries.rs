@@ -15,6 +15,7 @@ use tollgate::token::TimeSource;
 
 use crate::telling::{free_address, plain};
 use crate::tollgate::{Place, answer, hello, notes};
+use crate::trail::trail;
 use crate::wire::{Reply, Request, Upstream};
 
 const MORE: &str = r#"
@@ -50,6 +51,10 @@ grants = ["authorization_code", "refresh_token"]
 scopes = ["orders:read"]
 redirect_uris = ["https://app.test/cb"]
 
+[client.job]
+secret = { file = "job.secret" }
+scopes = ["orders:read"]
+
 [client.w]
 secret = { file = "w.secret" }
 grants = ["refresh_token"]
@@ -62,16 +67,18 @@ const PASSWORD: &str = "canary-password-3Kd";
 const WRONG: &str = "canary-wrong-password-3Kd";
 const APP: &str = "canary-app-secret-3Kd-0123456789abcdefghij";
 const W: &str = "canary-wallet-secret-3Kd-0123456789abcdefg";
+const JOB: &str = "canary-job-secret-3Kd-0123456789abcdefghij";
 const WRONG_SECRET: &str = "canary-wrong-secret-3Kd";
 const REFRESH: &str = "canary-refresh-token-3Kd";
 const CODE: &str = "canary-code-3Kd";
 const BEARER: &str = "canary-bearer-3Kd";
 const COOKIE: &str = "canary-cookie-3Kd";
 const DATABASE: &str = "canary-database-3Kd";
-const CANARIES: [&str; 9] = [
+const CANARIES: [&str; 10] = [
     PASSWORD,
     WRONG,
     APP,
+    JOB,
     W,
     WRONG_SECRET,
     REFRESH,
@@ -89,6 +96,7 @@ fn place() -> Place {
     );
     let place = Place::with(&(file + MORE));
     keep(&place, "app.secret", APP);
+    keep(&place, "job.secret", JOB);
     keep(&place, "w.secret", W);
     for (mount, name) in [
         ("oauth", "ada"),
@@ -207,6 +215,7 @@ impl Caller {
             door,
             &[("form", "consent"), ("mark", COOKIE)],
         ));
+        self.leaves();
         let back = answer.header("location").unwrap();
         let (_, query) = back.split_once('?').unwrap();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -217,6 +226,17 @@ impl Caller {
             .into_owned();
         self.secrets.push(code.clone());
         code
+    }
+
+    /// Is asked once more and does not agree, and signs out.
+    fn leaves(&mut self) {
+        let door = "/oauth/authorize?response_type=code&client_id=app&state=s&prompt=consent\
+                    &redirect_uri=https%3A%2F%2Fapp.test%2Fcb";
+        let question = self.browses(Request::get(door));
+        let denied = self.fills_in(&question, "consent", &[("answer", "deny")]);
+        assert_eq!(denied.status, 303, "{}", denied.body);
+        let gone = self.fills_in(&question, "sign_out", &[]);
+        assert_eq!(gone.status, 303, "{}", gone.body);
     }
 
     fn token(path: &str, fields: &[(&str, &str)], client: (&str, &str)) -> Request {
@@ -260,6 +280,22 @@ impl Caller {
         }
         // Used before: what it began has ended.
         self.fails(with(&code, APP));
+        self.is_not_heard();
+    }
+
+    /// Asks for what is not even looked at, and shows a token of somebody else.
+    fn is_not_heard(&mut self) {
+        let own = [("grant_type", "client_credentials")];
+        let [token] = self.gets(
+            Self::token("/oauth/token", &own, ("job", JOB)),
+            ["access_token"],
+        );
+        let shown = [("token", &*token)];
+        let reply = self.send(Self::token("/oauth/revoke", &shown, ("app", APP)));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let twice = [("grant_type", "password"), ("code", CODE), ("code", CODE)];
+        self.fails(Self::token("/oauth/token", &twice, ("app", APP)));
+        self.fails(Request::get("/oauth/token"));
     }
 
     /// A renewal, its repetition, and one of nothing.
@@ -478,16 +514,48 @@ fn lg_02_xd_3_no_secret_of_any_dialect_or_page_is_written_anywhere() {
             );
         }
     }
-    for event in [
-        "session.opened",
-        "session.replayed",
-        "token.introspected",
-        "\"debug\"",
-    ] {
-        let said = ended.stderr.to_lowercase();
-        assert!(said.contains(event), "{event} is not in\n{said}");
+    assert!(ended.stderr.contains("\"DEBUG\""), "{}", ended.stderr);
+    is_told_of_everybody(&trail(&ended.stderr));
+}
+
+/// What the audit log tells of all that, and from where it was asked.
+fn is_told_of_everybody(trail: &[Value]) {
+    for event in EVENTS {
+        let told = trail.iter().any(|line| line["event"] == event);
+        assert!(told, "{event} is not in\n{trail:?}");
+    }
+    for line in trail {
+        assert_eq!(line["remote"], "127.0.0.1", "{line}");
+    }
+    // Neither came as far as the mint.
+    for reason in ["invalid_request", "method_not_allowed"] {
+        let is_it = |line: &Value| line["event"] == "ask.refused" && line["reason"] == reason;
+        assert!(trail.iter().any(is_it), "no {reason} in\n{trail:?}");
     }
 }
+
+const EVENTS: [&str; 20] = [
+    "token.issued",
+    "token.introspected",
+    "token.not_revoked",
+    "ask.refused",
+    "session.opened",
+    "session.replayed",
+    "session.ended",
+    "tokens.revoked",
+    "client.changed",
+    "page.signed_in",
+    "page.sign_in_refused",
+    "page.signed_out",
+    "page.refused",
+    "consent.given",
+    "consent.denied",
+    "code.given",
+    "account.registered",
+    "account.key_recovered",
+    "handoff.begun",
+    "handoff.redeemed",
+];
 
 /// LG-02: the address of a database, and the password for it, when it cannot be reached.
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tollgate::{
-    store::Status,
-    token::{Algorithm, Secret, Timestamp},
+    store::{OneTimeKind, Status},
+    token::{Algorithm, Digest, Secret, Timestamp},
     verify::KeySet,
 };
 
@@ -298,12 +298,13 @@ async fn a_code_that_comes_back_ends_what_it_began() {
     );
 }
 
-/// TK-02.
+/// TK-02. One gets tokens, and one session is there for it.
 #[tokio::test]
 async fn of_many_who_bring_one_code_at_once_one_gets_tokens() {
     let bench = house().await;
-    for _ in 0..20 {
+    for round in 0..20 {
         let code = code(&bench).await;
+        assert_eq!(rows(&bench, "session").await, round);
         let all = (0..50).map(|_| redeem(&bench, &code).send());
         let answers = futures_util::future::join_all(all).await;
         let good = answers.iter().filter(|answer| answer.status == 200);
@@ -311,7 +312,15 @@ async fn of_many_who_bring_one_code_at_once_one_gets_tokens() {
         for answer in answers.iter().filter(|answer| answer.status != 200) {
             oauth_error(answer, "invalid_grant");
         }
+        assert_eq!(rows(&bench, "session").await, round + 1);
     }
+}
+
+/// How many rows a table of the store has.
+async fn rows(bench: &Bench, table: &str) -> i64 {
+    let counts = bench.gateway.kept().store.count().await.unwrap();
+    let found = counts.iter().find(|count| count.table == table);
+    found.unwrap().rows
 }
 
 /// TK-05, P02, P03, P04, P05, P06, S05: whatever is wrong with the verifier, the code is spent by it.
@@ -379,10 +388,16 @@ async fn a_public_client_must_send_a_challenge_and_nobody_may_send_a_plain_one()
     oauth_error(&answer, "invalid_grant");
 }
 
-/// TK-06, T14, S01, S02: nobody is sent to an address that is not the client's.
+/// TK-06, T14, S01, S02: nobody is sent to an address that is not the client's, and no code is made for it, not even for a
+/// person who has agreed and goes straight through otherwise.
 #[tokio::test]
 async fn an_address_that_differs_by_one_byte_is_nobodys() {
     let bench = house().await;
+    let mut ada = somebody(&bench);
+    let page = ada.arrives_as(&asking(""), "ada", PASSWORD).await;
+    ada.answers(&page, "allow").await;
+    let codes = rows(&bench, "one_time").await;
+    assert_eq!(codes, 1);
     for uri in [
         "https://c.test/cb/",
         "https://c.test/cb?x=1",
@@ -402,6 +417,7 @@ async fn an_address_that_differs_by_one_byte_is_nobodys() {
         let uri = form_urlencoded::byte_serialize(uri.as_bytes()).collect::<String>();
         let path =
             format!("/oauth/authorize?response_type=code&client_id=app&redirect_uri={uri}&{PKCE}");
+        stays_here(&ada.goes(&path).await);
         stays_here(&somebody(&bench).goes(&path).await);
     }
     for query in [
@@ -415,16 +431,16 @@ async fn an_address_that_differs_by_one_byte_is_nobodys() {
         format!("response_type=code&client_id=a%00b&redirect_uri=https%3A%2F%2Fc.test%2Fcb&{PKCE}"),
         String::new(),
     ] {
-        stays_here(
-            &somebody(&bench)
-                .goes(&format!("/oauth/authorize?{query}"))
-                .await,
-        );
-        let posted = somebody(&bench)
-            .sends(&format!("/oauth/authorize?{query}"), &[])
-            .await;
+        let path = format!("/oauth/authorize?{query}");
+        stays_here(&ada.goes(&path).await);
+        stays_here(&somebody(&bench).goes(&path).await);
+        let posted = somebody(&bench).sends(&path, &[]).await;
         assert_eq!(posted.status, 400);
     }
+    assert_eq!(rows(&bench, "one_time").await, codes);
+    assert_eq!(rows(&bench, "session").await, 0);
+    assert!(told(&ada.goes(&asking("")).await, "code").is_some());
+    assert_eq!(rows(&bench, "one_time").await, codes + 1);
 }
 
 /// S01: the exception for programs on the person's own machine, and only for those that keep no secret.
@@ -589,13 +605,24 @@ async fn a_code_is_bound_to_client_address_and_minute() {
     );
 }
 
-/// T12: nobody guesses a code, and none lies in the store as it is.
+/// T12: nobody guesses a code, and none lies in the store as it is. All else that is given out is looked at where every
+/// dialect is.
 #[tokio::test]
 async fn a_code_is_random_and_long() {
     let bench = house().await;
     let (one, other) = (code(&bench).await, code(&bench).await);
     assert_ne!(one, other);
-    assert!(one.len() >= 43, "{one}");
+    for code in [one, other] {
+        let drawn = code.strip_prefix("tgac_").unwrap();
+        // 256 bits, of 62 letters and digits; or, after a question that may be answered twice, as base64url.
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        assert!(drawn.len() == 43 && drawn.bytes().all(letter), "{drawn}");
+        let digest = Digest::of(code.as_bytes());
+        let kept = &bench.gateway.kept().store;
+        let found = kept.one_time(OneTimeKind::Code, digest).await.unwrap();
+        let payload = found.expect("what it is good for").payload;
+        assert!(!payload.contains(drawn), "{payload}");
+    }
 }
 
 /// T10, T11.

@@ -218,12 +218,21 @@ async fn xd_03_no_answer_with_a_token_may_be_kept() {
     }
 }
 
-const ENDPOINTS: [(&str, &str); 5] = [
+/// All that give or take a token and ask for none first.
+const ENDPOINTS: [(&str, &str); 13] = [
     ("gw.test", "/oauth/token"),
+    ("gw.test", "/oauth/introspect"),
+    ("gw.test", "/oauth/revoke"),
+    ("auth.hub.test", "/register"),
     ("auth.hub.test", "/authenticate"),
+    ("auth.hub.test", "/refresh"),
+    ("auth.hub.test", "/userkey"),
     ("spaces.test", "/api/token"),
     ("crew.test", "/public-api/auth/"),
+    ("auth.blue.test", "/api/v1/auth/authenticate"),
     ("auth.blue.test", "/api/v1/auth/token"),
+    ("auth.blue.test", "/api/v1/auth/revoke"),
+    ("auth.blue.test", "/api/v1/auth/handoff/redeem"),
 ];
 
 #[tokio::test]
@@ -240,7 +249,7 @@ async fn xd_04_a_body_that_is_too_large_is_not_read() {
                 piece
             };
             wire.send(head + &body).await;
-            assert_eq!(wire.reply().await.unwrap().status, 413, "{host}");
+            assert_eq!(wire.reply().await.unwrap().status, 413, "{host}{path}");
             assert!(wire.rest().await.is_empty());
         }
     }

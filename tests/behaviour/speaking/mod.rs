@@ -7,6 +7,7 @@ mod hubler;
 mod nexudus;
 mod nexushub;
 mod nexushub_socket;
+mod secrets;
 
 use crate::harness::upstream::Upstream;
 

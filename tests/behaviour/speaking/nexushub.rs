@@ -845,3 +845,39 @@ async fn a_name_has_256_bytes_at_most_and_no_control_character() {
         );
     }
 }
+
+/// The store is away, which is nobody's fault and no verdict.
+#[tokio::test]
+async fn a_store_that_is_gone_is_an_outage_and_never_a_no() {
+    let hub = Hub::start().await;
+    let ada = hub.ada().await;
+    hub.gateway.kept().store.close().await;
+    let secret = "s3cret-one";
+    for (path, body) in [
+        (
+            "/authenticate",
+            json!({ "user_key": ada.key, "user_secret": secret }),
+        ),
+        ("/refresh", json!({ "refresh_token": ada.refresh })),
+        (
+            "/register",
+            json!({ "user_id": "bob", "user_secret": secret }),
+        ),
+        (
+            "/userkey",
+            json!({ "user_id": "ada", "user_secret": secret }),
+        ),
+    ] {
+        let answer = hub.post(path, body).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        let body = answer.json();
+        assert_eq!(members(&body), ["error", "reason"], "{path}");
+        assert_eq!(body["error"], "Service Unavailable.", "{path}");
+        // A program that looks for the seconds to wait finds none that are not meant so.
+        let reason = body["reason"].as_str().unwrap();
+        assert!(!reason.contains(|c: char| c.is_ascii_digit()), "{reason}");
+    }
+    let answer = hub.api("/x").bearer(&ada.access).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}

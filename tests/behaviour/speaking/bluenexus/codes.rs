@@ -91,6 +91,12 @@ async fn bn_12_a_code_that_comes_back_ends_what_it_began() {
     says_oauth(&blue.exchange(&code, &[]).await, "invalid_grant");
     let opened = blue.api("/x").bearer(&tokens.access).send().await;
     says(&opened, 401, "SessionRevokedError");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*tokens.refresh),
+    ];
+    let renewed = blue.post("token").basic("p", SHOP_SECRET).form(&form);
+    says_oauth(&renewed.send().await, "invalid_grant");
 }
 
 /// BN-18, for a token that a third party was given

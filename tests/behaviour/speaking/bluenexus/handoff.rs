@@ -161,3 +161,39 @@ async fn tk_12_a_code_that_another_client_redeems_is_refused_and_spent() {
     says(&unsaid.send().await, 422, "ValidationError");
     assert_eq!(blue.redeem(&code).await.status, 200);
 }
+
+/// The store is away, which is nobody's fault and no verdict, and each endpoint says so in its own shape.
+#[tokio::test]
+async fn a_store_that_is_gone_is_an_outage_and_never_a_no() {
+    let blue = Blue::start().await;
+    let (ada, tokens) = (Wallet::of(1), blue.login(&Wallet::of(1)).await);
+    let code = blue.code(&tokens).await;
+    blue.gateway.kept().store.close().await;
+    let revoke = blue.post("revoke").basic("w", SHOP_SECRET);
+    let revoke = revoke.form(&[("token", &*tokens.refresh)]);
+    let register = json!({ "redirect_uris": ["https://desk.test/cb"] });
+    for answer in [
+        blue.authenticate(&blue.signed(&ada)).await,
+        blue.refresh(&tokens.refresh).await,
+        revoke.send().await,
+        blue.post("register").json(&register).send().await,
+    ] {
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let body = answer.json();
+        assert_eq!(body["error"], "temporarily_unavailable", "{body}");
+        assert_eq!(body["statusCode"], 503, "{body}");
+        assert_eq!(body["message"], body["error_description"], "{body}");
+        assert_eq!(body.as_object().unwrap().len(), 4, "{body}");
+    }
+    for answer in [
+        blue.begin(&tokens.access, &wanted()).await,
+        blue.redeem(&code).await,
+    ] {
+        says(&answer, 503, "ServiceUnavailableError");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    // Whoever has a token is served meanwhile.
+    blue.opens(&tokens.access).await;
+}

@@ -495,6 +495,46 @@ async fn no_script_is_needed() {
     assert!(house.told()[0].contains("code="));
 }
 
+/// The picture is part of the page, and the page's own policy lets it through.
+#[tokio::test]
+async fn a_house_with_a_logo_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"120\" height=\"40\">\
+                 <rect width=\"120\" height=\"40\" fill=\"#06c\"/></svg>";
+    let painted = STANDARD.decode(PIXEL).unwrap();
+    for (name, bytes, width) in [
+        ("logo.svg", drawn.as_bytes(), 120),
+        ("logo.png", &*painted, 1),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let mut house = House::with(&format!("logo = {file:?}")).await;
+        house.arrives("").await;
+        for seen in [
+            "document.images.length === 1".to_owned(),
+            "document.images[0].complete".to_owned(),
+            format!("document.images[0].naturalWidth === {width}"),
+            "document.images[0].getBoundingClientRect().height > 0".to_owned(),
+            "document.images[0].alt === 'Northwind'".to_owned(),
+            "document.documentElement.scrollWidth <= innerWidth".to_owned(),
+        ] {
+            assert!(house.browser.sees(&seen).await, "{name}: {seen}");
+        }
+        let said = house.browser.is_read_aloud().await;
+        assert!(
+            said.iter().any(|line| line.contains("Northwind")),
+            "{said:?}"
+        );
+        house.browser.is_pictured(&name.replace('.', "-")).await;
+        house.signs_in("ada", PASSWORD).await;
+        let there = format!("document.images[0].naturalWidth === {width}");
+        assert!(house.browser.sees(&there).await, "{name}");
+    }
+}
+
+/// A picture of one pixel, as PNG.
+const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
 #[tokio::test]
 async fn another_person_can_sit_down() {
     let mut house = House::open().await;

@@ -1,12 +1,14 @@
 //! Stores to be tried, each new and empty, and things to put into them.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 use tollgate::settings::Lifetime;
 use tollgate::store::{
-    Account, AccountId, Client, KeyState, OneTime, OneTimeKind, PoolSettings, Revocation, Revoked,
-    Session, SessionId, Status, Store, StoreSettings, StoredKey,
+    Account, AccountId, Client, Ended, Ending, KeyState, Migrate, OneTime, OneTimeKind,
+    PoolSettings, Revocation, Revoked, Session, SessionId, Status, Store, StoreError,
+    StoreSettings, StoredKey,
 };
 use tollgate::token::{Digest, Scope, Secret, Timestamp};
 
@@ -65,6 +67,25 @@ impl Bed {
         Store::open(&self.settings, self.folder.path())
             .await
             .unwrap()
+    }
+
+    /// The same, if it may do this about an earlier schema.
+    pub(crate) async fn try_open(&self, migrate: Migrate) -> Result<Store, StoreError> {
+        let settings = StoreSettings {
+            migrate,
+            ..self.settings.clone()
+        };
+        Store::open(&settings, self.folder.path()).await
+    }
+
+    /// The file it is in, if it is in one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        (self.engine == "sqlite").then(|| self.folder.path().join("tollgate.db"))
+    }
+
+    /// Where it is, as the settings say.
+    pub(crate) fn url(&self) -> &str {
+        &self.settings.url
     }
 }
 
@@ -197,6 +218,14 @@ pub(crate) fn code(text: &str) -> OneTime {
         digest: Digest::of(text.as_bytes()),
         payload: r#"{"client":"shop"}"#.to_owned(),
         expires_at: at(60),
+    }
+}
+
+/// An end at second 20, as the operator makes it.
+pub(crate) fn ended() -> Ended {
+    Ended {
+        at: at(20),
+        why: Ending::Revoked,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tollgate session`: who is logged in, and who no longer is.
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::json;
 
 use super::command::Global;
@@ -24,7 +24,7 @@ pub(super) enum SessionCommand {
         json: bool,
     },
     /// End sessions; their tokens are refused within a second, wherever they are
-    #[group(required = true, multiple = false, id = "whose")]
+    #[command(group = ArgGroup::new("whose").required(true))]
     Revoke {
         /// The session, as `session list` names it
         #[arg(group = "whose")]

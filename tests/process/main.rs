@@ -9,7 +9,16 @@
 mod canaries;
 mod commands;
 mod demo;
+#[path = "../store/former.rs"]
+mod former;
+mod keeping;
 mod members;
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the store, which need more of it"
+)]
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod serving;
 mod starting;
 mod storing;

@@ -191,6 +191,10 @@ fn lg_01_what_strangers_write_makes_no_record_of_its_own() {
     for request in requests.drain(..) {
         request.send(address, &authority);
     }
+    // What clears a screen and names its window, byte for byte: no field may hold it (RFC 9110 §5.5), so it is no
+    // request, and nobody behind hears of it.
+    let raw = Request::get("/public/raw").with("User-Agent", "\u{1b}[2J\u{1b}]0;p\u{7}");
+    assert_eq!(raw.send(address, &authority).status, 400);
     gateway.signal(Signal::TERM);
     let ended = gateway.ended();
     for text in [&ended.stdout, &ended.stderr] {

@@ -1,13 +1,16 @@
-//! A process that is killed under load loses nothing it has acknowledged: sessions, renewals, verdicts.
+//! A process that is killed under load loses nothing it has acknowledged: sessions, renewals, spent codes, the ends of
+//! sessions, verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tollgate::store::{Revoked, Session, SessionId, Store, StoreSettings, Turn};
+use tollgate::store::{
+    Addition, OneTimeKind, Redeemed, Revoked, Session, SessionId, Store, StoreSettings, Turn,
+};
 
-use crate::bed::{at, at_once, session, verdict};
+use crate::bed::{at, at_once, code, ended, session, verdict};
 
 #[tokio::test]
 async fn five_kills_lose_nothing() {
@@ -40,12 +43,17 @@ struct Kept {
     /// The generation of each session.
     sessions: BTreeMap<String, u32>,
     verdicts: BTreeSet<String>,
+    /// The sessions that have ended, each with a verdict on its tokens.
+    ends: BTreeSet<String>,
+    /// The sessions that were opened with a code, which is spent by this.
+    redemptions: BTreeSet<String>,
 }
 
 impl Kept {
     fn count(&self) -> usize {
         let renewals: u32 = self.sessions.values().sum();
-        self.sessions.len() + self.verdicts.len() + renewals as usize
+        let others = self.verdicts.len() + self.ends.len() + self.redemptions.len();
+        self.sessions.len() + others + renewals as usize
     }
 
     fn read(&mut self, line: &str) {
@@ -57,6 +65,11 @@ impl Kept {
                 *self.sessions.get_mut(id).unwrap() = generation.parse().unwrap();
             }
             [.., "revoked", jti] => assert!(self.verdicts.insert(jti.to_owned())),
+            [.., "redeemed", id] => {
+                assert!(self.redemptions.insert(id.to_owned()));
+                assert!(self.sessions.insert(id.to_owned(), 0).is_none());
+            }
+            [.., "ended", id] => assert!(self.ends.insert(id.to_owned())),
             _ => {}
         }
     }
@@ -68,12 +81,26 @@ impl Kept {
             let id = SessionId::from_hex(id).unwrap();
             let found = store.session(id).await.unwrap();
             assert!(found.is_some(), "round {round}: session {id} is lost");
+            let found = found.unwrap();
             assert!(
-                found.unwrap().generation >= *generation,
+                found.generation >= *generation,
                 "round {round}: renewal {generation} of {id} is lost"
             );
+            assert!(
+                found.ended.is_some() || !self.ends.contains(&id.to_string()),
+                "round {round}: the end of {id} is lost"
+            );
         }
-        let mut missing = self.verdicts.clone();
+        for id in &self.redemptions {
+            let session = SessionId::from_hex(id).unwrap();
+            let again = store.redeem(OneTimeKind::Code, code(id).digest, at(50), None);
+            let again = again.await.unwrap();
+            assert!(
+                matches!(again, Redeemed::Again(Some(by)) if by == session),
+                "round {round}: {id} is lost, its code says {again:?}"
+            );
+        }
+        let mut missing: BTreeSet<String> = &self.verdicts | &self.ends;
         let mut last = 0;
         loop {
             let page = store.revocations_since(last).await.unwrap();
@@ -82,9 +109,11 @@ impl Kept {
             };
             last = *seq;
             for (_, verdict) in page {
-                if let Revoked::Token(jti) = verdict.of {
-                    missing.remove(&jti);
-                }
+                match verdict.of {
+                    Revoked::Token(jti) => missing.remove(&jti),
+                    Revoked::Session(id) => missing.remove(&id.to_string()),
+                    _ => false,
+                };
             }
         }
         assert!(missing.is_empty(), "round {round}: {missing:?} are lost");
@@ -143,7 +172,26 @@ async fn work(store: Store) {
         let of = Revoked::Token(id.to_string());
         store.revoke(verdict(of)).await.unwrap();
         say(&format!("revoked {id}"));
+        by_a_code(&store).await;
     }
+}
+
+/// A session that is opened with a code and ended.
+async fn by_a_code(store: &Store) {
+    let opened = fresh();
+    let id = opened.id;
+    let code = code(&id.to_string());
+    assert_eq!(
+        store.keep_once(code.clone()).await.unwrap(),
+        Addition::Added
+    );
+    let redeemed = store.redeem(OneTimeKind::Code, code.digest, at(50), Some(opened));
+    let redeemed = redeemed.await.unwrap();
+    assert!(matches!(redeemed, Redeemed::First(_)), "{redeemed:?}");
+    say(&format!("redeemed {id}"));
+    let spoken = verdict(Revoked::Session(id));
+    assert!(store.end_session(id, ended(), Some(spoken)).await.unwrap());
+    say(&format!("ended {id}"));
 }
 
 /// A session that no process before has opened.

@@ -1,12 +1,14 @@
 //! A server that stops at once under load, as if its machine had, loses nothing it has acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tollgate::store::{Revoked, SessionId, Store, StoreSettings, Turn};
+use tollgate::store::{
+    Addition, OneTimeKind, Redeemed, Revoked, SessionId, Store, StoreError, StoreSettings, Turn,
+};
 
-use crate::bed::{at, session, start, verdict};
+use crate::bed::{at, code, ended, session, start, verdict};
 use crate::postgres::Server;
 
 #[tokio::test]
@@ -24,7 +26,10 @@ async fn fifty_restarts_of_the_server_lose_nothing() {
 #[derive(Debug, Default)]
 struct Kept {
     sessions: Mutex<BTreeMap<String, u32>>,
-    verdicts: Mutex<Vec<String>>,
+    verdicts: Mutex<Vec<Revoked>>,
+    /// The sessions that were opened with a code, which is spent by this.
+    redemptions: Mutex<Vec<SessionId>>,
+    ends: Mutex<Vec<SessionId>>,
     count: AtomicUsize,
     stop: AtomicBool,
 }
@@ -61,7 +66,7 @@ async fn work(store: Store, kept: Arc<Kept>) {
     }
 }
 
-async fn one_life(store: &Store, kept: &Kept) -> Result<(), tollgate::store::StoreError> {
+async fn one_life(store: &Store, kept: &Kept) -> Result<(), StoreError> {
     let opened = session(None);
     let id = opened.id;
     store.add_session(opened).await?;
@@ -77,10 +82,30 @@ async fn one_life(store: &Store, kept: &Kept) -> Result<(), tollgate::store::Sto
         assert!(store.rotate_session(turn).await?, "nobody else renews it");
         kept.renewed(id, from + 1);
     }
-    store
-        .revoke(verdict(Revoked::Token(id.to_string())))
-        .await?;
-    kept.verdicts.lock().unwrap().push(id.to_string());
+    let of = Revoked::Token(id.to_string());
+    store.revoke(verdict(of.clone())).await?;
+    kept.verdicts.lock().unwrap().push(of);
+    by_a_code(store, kept).await
+}
+
+/// A session that is opened with a code and ended.
+async fn by_a_code(store: &Store, kept: &Kept) -> Result<(), StoreError> {
+    let opened = session(None);
+    let id = opened.id;
+    let code = code(&id.to_string());
+    let added = store.keep_once(code.clone()).await?;
+    assert_eq!(added, Addition::Added);
+    let redeemed = store.redeem(OneTimeKind::Code, code.digest, at(50), Some(opened));
+    let redeemed = redeemed.await?;
+    assert!(matches!(redeemed, Redeemed::First(_)), "{redeemed:?}");
+    kept.renewed(id, 0);
+    kept.redemptions.lock().unwrap().push(id);
+    let of = Revoked::Session(id);
+    let spoken = verdict(of.clone());
+    let is_first = store.end_session(id, ended(), Some(spoken)).await?;
+    assert!(is_first, "nobody else ends it");
+    kept.verdicts.lock().unwrap().push(of);
+    kept.ends.lock().unwrap().push(id);
     Ok(())
 }
 
@@ -100,7 +125,22 @@ impl Kept {
             let kept = found.unwrap().generation;
             assert!(kept >= generation, "a renewal of {id} is lost");
         }
-        let mut spoken = Vec::new();
+        let ends = self.ends.lock().unwrap().clone();
+        for id in ends {
+            let found = store.session(id).await.unwrap();
+            assert!(found.unwrap().ended.is_some(), "the end of {id} is lost");
+        }
+        let redemptions = self.redemptions.lock().unwrap().clone();
+        for id in redemptions {
+            let digest = code(&id.to_string()).digest;
+            let again = store.redeem(OneTimeKind::Code, digest, at(50), None);
+            let again = again.await.unwrap();
+            assert!(
+                matches!(again, Redeemed::Again(Some(by)) if by == id),
+                "{id} is lost, its code says {again:?}"
+            );
+        }
+        let mut spoken = HashSet::new();
         let mut last = 0;
         loop {
             let page = store.revocations_since(last).await.unwrap();
@@ -111,8 +151,7 @@ impl Kept {
             spoken.extend(page.into_iter().map(|(_, verdict)| verdict.of));
         }
         let verdicts = self.verdicts.lock().unwrap().clone();
-        for jti in verdicts {
-            let of = Revoked::Token(jti);
+        for of in verdicts {
             assert!(spoken.contains(&of), "{of:?} is lost");
         }
     }

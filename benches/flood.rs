@@ -5,8 +5,9 @@
 //!
 //! Every login is for somebody who is not there, which takes as much work as for anybody. Who is told to come back
 //! waits as long as told, unless it is `--rude`: then it asks again at once. The run fails if the 99th percentile of the
-//! proxied requests is more than one and a half times what it was without the flood, or if a login was answered in any
-//! other way than a refusal.
+//! proxied requests is more than one and a half times what it was without the flood, if the gate took more memory than
+//! before it by what the hashes take that run at a time and 64 MiB, or if a login was answered in any other way than a
+//! refusal.
 
 #[path = "bed/mod.rs"]
 #[expect(dead_code, reason = "nobody forges here")]
@@ -60,6 +61,28 @@ struct Logins {
     longest_wait: u64,
 }
 
+/// What the gate held, in KiB.
+struct Memory {
+    /// Before the flood.
+    base: u64,
+    /// At most, ever.
+    most: u64,
+}
+
+impl Memory {
+    /// The most it may have held: the hashes that run at a time, one for every other core, and room for the rest.
+    fn allowed(&self) -> Result<u64, Failure> {
+        let cores = thread::available_parallelism()?.get();
+        let slots = u64::try_from((cores / 2).max(1))?;
+        Ok(self.base + slots * HASH + ROOM)
+    }
+}
+
+/// The memory of one hash, in KiB, as the settings of the gate say.
+const HASH: u64 = 19 << 10;
+/// For connections and whatever else a crowd needs, in KiB.
+const ROOM: u64 = 64 << 10;
+
 fn main() -> Result<(), Failure> {
     let options = Options::read(std::env::args().skip(1))?;
     here(run(&options))?
@@ -74,9 +97,15 @@ async fn run(options: &Options) -> Result<(), Failure> {
     proxied(&gate, &token, options.rate, Duration::from_secs(1)).await?;
 
     let alone = proxied(&gate, &token, options.rate, options.duration).await?;
+    let base = gate.memory("VmRSS")?;
     let flood = Flood::begin(options, gate.port);
     let beside = proxied(&gate, &token, options.rate, options.duration).await?;
-    report(options, (&alone, &beside), &flood.end()?, gate.memory()?)
+    let logins = flood.end()?;
+    let memory = Memory {
+        base,
+        most: gate.memory("VmHWM")?,
+    };
+    report(options, (&alone, &beside), &logins, &memory)
 }
 
 /// Runs on this thread alone.
@@ -241,8 +270,9 @@ fn report(
     options: &Options,
     (alone, beside): (&Histogram<u64>, &Histogram<u64>),
     logins: &Logins,
-    memory: u64,
+    memory: &Memory,
 ) -> Result<(), Failure> {
+    let allowed = memory.allowed()?;
     let at = |seen: &Histogram<u64>, quantile| seen.value_at_quantile(quantile) as f64 / 1000.0;
     for (name, seen) in [("alone", alone), ("beside the flood", beside)] {
         println!(
@@ -255,16 +285,21 @@ fn report(
     }
     let ratio = at(beside, 0.99) / at(alone, 0.99);
     println!(
-        "{} logins at a time: {} hashed, {} told to come back in at most {} s; the gate took {} MiB at most",
-        options.logins,
-        logins.hashed,
-        logins.surplus,
-        logins.longest_wait,
-        memory >> 10
+        "{} logins at a time: {} hashed, {} told to come back in at most {} s",
+        options.logins, logins.hashed, logins.surplus, logins.longest_wait,
+    );
+    println!(
+        "the gate took {} MiB before and {} MiB at most, of {} MiB it may",
+        memory.base >> 10,
+        memory.most >> 10,
+        allowed >> 10
     );
     println!("p99 beside the flood is {ratio:.2} times that alone");
     if logins.odd > 0 || logins.hashed == 0 || logins.longest_wait > 2 {
         return Err("the flood was not answered as it should be".into());
+    }
+    if memory.most > allowed {
+        return Err("the flood took more memory than the hashes that run at a time".into());
     }
     if ratio > 1.5 {
         return Err("the flood is felt by those who do not log in".into());
@@ -313,10 +348,11 @@ impl Gate {
         Err("the gate does not listen".into())
     }
 
-    /// The most memory it ever held, in KiB.
-    fn memory(&self) -> Result<u64, Failure> {
+    /// The memory it holds (`VmRSS`), or the most it ever held (`VmHWM`), in KiB.
+    fn memory(&self, which: &str) -> Result<u64, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+        let line = lines.find_map(|(name, rest)| (name == which).then_some(rest));
         let number = line.and_then(|line| line.split_whitespace().next());
         Ok(number.ok_or("no memory in the status")?.parse()?)
     }
@@ -340,8 +376,9 @@ address = "127.0.0.1:{port}"
 address = "127.0.0.1:0"
 [telemetry]
 access_log = {{ enabled = false }}
-[passwords.lockout]
-enabled = false
+[passwords]
+memory = "19MiB"
+lockout = {{ enabled = false }}
 [upstream.up]
 url = "http://127.0.0.1:{upstream}"
 [issuer.bench]

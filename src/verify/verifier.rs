@@ -248,7 +248,9 @@ mod tests {
         let cache = world.verifier.cache();
         let kept = |now| {
             cache.tidy(now);
-            cache.find(identity.digest, world.accepted.issuers.number()).is_some()
+            cache
+                .find(identity.digest, world.accepted.issuers.number())
+                .is_some()
         };
         assert!(kept(NOW));
         assert!(kept(identity.expires_at.minus(Duration::from_secs(1))));

@@ -436,12 +436,13 @@ async fn no_page_is_shown_inside_another() {
 async fn the_keyboard_is_enough() {
     let mut house = House::open().await;
     house.arrives("").await;
-    assert!(
-        house
-            .browser
-            .sees("document.activeElement.id === 'name'")
-            .await
-    );
+    // The browser moves the focus there only once it has drawn the page.
+    house
+        .browser
+        .until("the focus", async |page| {
+            page.sees("document.activeElement.id === 'name'").await
+        })
+        .await;
     house.browser.types("ada").await;
     house.browser.presses("Tab").await;
     assert!(

@@ -279,14 +279,13 @@ async fn a_folder_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_named_with_the_remedy() {
+async fn a_folder_in_place_of_the_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tollgate.db");
-    // Nobody can write a folder as if it were a file, not even root.
     fs::create_dir(&file).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();
     let error = refused(&folder).await;
-    assert!(matches!(error, StoreError::Barred { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::IsFolder { .. }), "{error:?}");
     assert!(
         error.to_string().contains(&*file.to_string_lossy()),
         "{error}"

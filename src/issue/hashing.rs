@@ -1,8 +1,9 @@
 //! Passwords are hashed on threads of their own, few of them and at idle priority.
 //!
 //! A hash takes milliseconds of a core and megabytes of memory on purpose. So that a flood of logins slows only logins:
-//! half the cores may hash, and only while nobody on that core has a request to forward; a short queue waits; who does not fit
-//! in is told to come back; who has waited too long, or has gone away, is not hashed for any more.
+//! half the cores may hash, and only while nobody on that core has a request to forward; a short queue waits; who does
+//! not fit in is told to come back; who has waited too long, or has gone away, is not hashed for any more. Where requests
+//! fill every core, that is most logins.
 //!
 //! An unknown name costs the same as a wrong password: its password is compared with a hash nobody has the password of.
 //! Hashes that were brought along from elsewhere are other work than our own. As long as there are any, a wrong password

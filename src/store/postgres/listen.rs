@@ -45,7 +45,7 @@ impl Ear {
     /// Waits until something is said. False: the connection was lost, and is there again.
     async fn is_told(&self, listener: &mut PgListener) -> sqlx::Result<bool> {
         loop {
-            match tokio::time::timeout(QUIET, listener.try_recv()).await {
+            match tokio::time::timeout(QUIET, Box::pin(listener.try_recv())).await {
                 Ok(told) => return told.map(|told| told.is_some()),
                 // Nobody has spoken, or nobody reaches us.
                 Err(_) => within(ANSWER, sqlx::query(ANYBODY).execute(&mut *listener)).await?,
@@ -58,7 +58,8 @@ async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = sqlx::Result<T>>,
 ) -> sqlx::Result<T> {
-    let answer = tokio::time::timeout(limit, answer).await;
+    // Boxed, as what speaks to PostgreSQL is large, and waits here for hours.
+    let answer = tokio::time::timeout(limit, Box::pin(answer)).await;
     answer.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))?
 }
 

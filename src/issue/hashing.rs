@@ -29,7 +29,7 @@ use thread_priority::{
 };
 use tokio::sync::oneshot;
 
-use super::legacy::Hashed;
+use super::legacy::{self, Hashed};
 use super::lockout::{Lockout, LockoutSettings};
 use super::{IssueError, StartError, random};
 use crate::settings::ByteSize;
@@ -229,7 +229,12 @@ fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>, load: &Load) {
     give_way();
     loop {
         // Held while waiting: the next thread waits for the lock, which is as good as waiting for a job.
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = jobs.try_recv().or_else(|_| {
+            legacy::let_go();
+            jobs.recv()
+        });
+        drop(jobs);
         match next {
             Ok(job) => {
                 let now = load.now.fetch_add(1, Ordering::Relaxed) + 1;

@@ -4,11 +4,12 @@
 //! A hash says itself how much work it takes. So that nobody can bring one along that keeps a thread busy for minutes,
 //! what it may say is bounded, where it is taken in and again where it is used.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::num::NonZeroU32;
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, Params, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::{constant_time, pbkdf2};
 use base64::Engine;
 use base64::alphabet::{self, Alphabet};
@@ -89,8 +90,7 @@ impl Hashed {
     pub(super) fn is_of(&self, password: &Secret) -> bool {
         let password = password.reveal().as_bytes();
         match self {
-            Self::Argon2(text) => PasswordHash::new(text.reveal())
-                .is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok()),
+            Self::Argon2(text) => is_argon2_of(text.reveal(), password).is_some(),
             Self::Bcrypt { text, .. } => bcrypt::verify(password, text.reveal()).unwrap_or(false),
             Self::Pbkdf2 {
                 function,
@@ -135,6 +135,38 @@ impl fmt::Debug for Hashed {
 /// What follows the `n`th dollar sign.
 fn rest(text: &str, n: usize) -> &str {
     text.splitn(n + 1, '$').nth(n).unwrap_or_default()
+}
+
+/// Whether an Argon2 hash is of this password, with memory that this thread keeps: as much, asked for and given back at
+/// every login, would leave holes of that size.
+fn is_argon2_of(text: &str, password: &[u8]) -> Option<()> {
+    let hash = PasswordHash::new(text).ok()?;
+    let params = Params::try_from(&hash).ok()?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map(Version::try_from).transpose().ok()?;
+    let (salt, output) = (hash.salt?, hash.hash?);
+    let blocks = params.block_count();
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let mut found = Zeroizing::new(vec![0; output.len()]);
+    MEMORY.with_borrow_mut(|memory| {
+        if memory.len() < blocks {
+            *memory = vec![Block::new(); blocks];
+        }
+        let memory = memory.get_mut(..blocks)?;
+        argon2
+            .hash_password_into_with_memory(password, &salt, &mut found, memory)
+            .ok()
+    })?;
+    constant_time::verify_slices_are_equal(&found, output.as_bytes()).ok()
+}
+
+/// Gives back the memory this thread has kept. To be called when there is nothing more to compare for now.
+pub(super) fn let_go() {
+    MEMORY.take();
+}
+
+thread_local! {
+    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
 fn argon2(text: &str) -> Result<Hashed, UnusableHash> {

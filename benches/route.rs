@@ -13,7 +13,8 @@ use tollgate::forward::{
 use tollgate::net::{Target, Tasks};
 use tollgate::permit::Demand;
 use tollgate::route::{
-    Destination, HostPattern, Match, Methods, PathPattern, Route, SocketHandling, Table,
+    AmbiguousPaths, Destination, HostPattern, Match, Methods, PathPattern, Route, SocketHandling,
+    Table,
 };
 use tollgate::verify::Accepted;
 
@@ -90,6 +91,7 @@ fn route(path: &str, upstream: &Arc<Upstream>) -> Result<Route, Failure> {
             path: PathPattern::parse(path)?,
             methods: Methods::default(),
         },
+        ambiguous_paths: AmbiguousPaths::Refuse,
         demand: Demand::Nothing,
         accepts: Accepted::default(),
         voice: None,

@@ -314,6 +314,14 @@ fn a_bridge_needs_a_voice_that_speaks_over_websockets() {
 }
 
 #[test]
+fn an_ambiguous_path_has_no_prefix_to_take_off() {
+    let route = "[route.files]\npath = \"/files/**\"\nupstream = \"orders\"\nambiguous_paths = \"agree\"\n\
+                 forward = { strip_prefix = \"/files\" }\n";
+    let said = mistakes(&format!("{HELLO}{route}"));
+    assert!(said.contains("TG0223"), "{said}");
+}
+
+#[test]
 fn what_looks_odd_is_a_warning_and_the_file_still_loads() {
     let (config, report) = Config::parse(
         "tollgate.toml",

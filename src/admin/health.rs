@@ -14,7 +14,7 @@ pub struct Health {
 /// One thing that must hold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// What it is: `listeners`, `store`, `revocations`, `issuers`.
+    /// What it is: `listeners`, `store`, `clock`, `revocations`, `issuers`.
     pub name: &'static str,
     /// What is wrong; nothing if all is well.
     #[serde(skip_serializing_if = "Option::is_none")]

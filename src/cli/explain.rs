@@ -49,9 +49,9 @@ pub(super) struct ExplainOptions {
 /// Explains. The answer is given whatever it is; the exit code says whether the request would pass.
 pub(super) fn explain(global: &Global, options: &ExplainOptions) -> Result<(), CliError> {
     let desk = Desk::open(global)?;
-    let target = Target::parse(&options.url, &HeaderMap::new()).map_err(unusable)?;
     let folder = Folder::make().map_err(|error| CliError::System("make a folder", error))?;
     let mut gate = rehearse(&desk, &desk.config)?;
+    let target = target(&gate, options)?;
     let token = match (&options.token, &options.claims) {
         (Some(_), _) => Some(input::secret("token", None)?),
         (None, Some(claims)) => {
@@ -108,9 +108,20 @@ fn places(global: &Global) -> Result<Document, CliError> {
     Ok(document)
 }
 
-fn unusable(error: TargetError) -> CliError {
-    let (TargetError::Malformed(sentence) | TargetError::Ambiguous(sentence)) = error;
-    CliError::Usage(format!("read the URL as the gateway would: {sentence}"))
+/// Where the request is going, as the gateway would have it.
+fn target(gate: &Gate, options: &ExplainOptions) -> Result<Target, CliError> {
+    let none = HeaderMap::new();
+    Target::parse(&options.url, &none)
+        .or_else(|error| match error {
+            TargetError::Malformed(sentence) => Err(sentence),
+            TargetError::Ambiguous(sentence) => {
+                let agreed = gate.routes.agree(&options.method, &options.url, &none);
+                agreed.ok_or(sentence)
+            }
+        })
+        .map_err(|sentence| {
+            CliError::Usage(format!("read the URL as the gateway would: {sentence}"))
+        })
 }
 
 /// Watches one judgement and writes down what there was to see.

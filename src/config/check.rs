@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::Config;
 use crate::dialect::MountSettings;
 use crate::forward::IdentityHeader;
-use crate::route::{Access, RouteSettings, SocketHandling};
+use crate::route::{Access, AmbiguousPaths, RouteSettings, SocketHandling};
 use crate::settings::{Document, Dotted, Place, Problem, nearest};
 
 /// Adds everything that is wrong between sections. The configuration has been settled.
@@ -130,6 +130,7 @@ impl Check<'_> {
         }
         if let Some(prefix) = &route.forward.strip_prefix {
             self.strips_its_own_path(path, route, prefix);
+            self.strips_a_path_it_understands(path, route);
         }
         for field in route.forward.identity.keys() {
             self.names_a_field_to_set(path, field);
@@ -218,6 +219,22 @@ impl Check<'_> {
                 .help("write whole segments of it, as in \"/orders\"")
                 .see(place, "the path"),
         );
+    }
+
+    /// All readings of a path lead to the route; what is left of them behind a prefix may lead anywhere.
+    fn strips_a_path_it_understands(&mut self, path: &Dotted, route: &RouteSettings) {
+        if route.ambiguous_paths == AmbiguousPaths::Refuse {
+            return;
+        }
+        let place = Place::key(path.key("forward").key("strip_prefix"));
+        let message = "a path that can be read in several ways has no prefix to take off";
+        let problem = Problem::error("TG0223", place, message);
+        let agreed = Place::value(path.key("ambiguous_paths"));
+        let problem = problem.help("remove one of the two");
+        self.report(problem.see(
+            agreed,
+            "such paths are to be passed on as they were received",
+        ));
     }
 
     /// A claim may fill a field of its own, and none that means something to the messages that carry it.

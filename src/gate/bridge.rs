@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::conversation::{Answering, Conversation};
-use super::handle::{arrive, fits, part, report};
+use super::handle::{fits, part, report};
 use super::recorded::why;
 use super::{Caller, Gate};
 use crate::dialect::{Answered, Asker, Call, Dialect, Socket};
@@ -94,7 +94,7 @@ impl Bridge {
         request: Request<Bytes>,
         record: &mut Record,
     ) -> Result<(Response<Body>, bool), Refusal> {
-        let arrival = arrive(&request, &self.caller, record)?;
+        let arrival = self.gate.arrive(&request, &self.caller, record)?;
         let passage = self
             .gate
             .judge(request.headers(), &arrival, &self.caller, &mut record.trail)

@@ -54,7 +54,7 @@ impl Gate {
         caller: &Caller,
         record: &mut Record,
     ) -> Result<(Arrival, Passage), Refusal> {
-        let arrival = arrive(request, caller, record)?;
+        let arrival = self.arrive(request, caller, record)?;
         let passage = self
             .judge(request.headers(), &arrival, caller, &mut record.trail)
             .await?;
@@ -99,6 +99,35 @@ impl Gate {
                     .map_err(|error| report(&error, upstream, arrival))
             }
         }
+    }
+
+    /// Reads the target, once, into the form everybody downstream shares.
+    pub(super) fn arrive<B>(
+        &self,
+        request: &Request<B>,
+        caller: &Caller,
+        record: &mut Record,
+    ) -> Result<Arrival, Refusal> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        is_framed_plainly(request.version(), headers)?;
+        let target = Target::parse(uri, headers).or_else(|error| match error {
+            TargetError::Malformed(sentence) => Err(Refusal::BadRequest(sentence)),
+            TargetError::Ambiguous(sentence) => {
+                let agreed = self.routes.agree(method, uri, headers);
+                agreed.ok_or(Refusal::AmbiguousPath(sentence))
+            }
+        })?;
+        record.request.host = Some(Box::from(target.host().as_str()));
+        record.request.path = Some(target.path_and_query().clone());
+        let origin = caller.proxies.origin(&caller.peer, headers);
+        record.request.client = origin.client;
+        Ok(Arrival {
+            id: record.request.id,
+            now: record.now,
+            origin,
+            method: method.clone(),
+            target,
+        })
     }
 
     pub(super) fn sending<'a>(
@@ -210,30 +239,6 @@ const LEFT_EARLY: u16 = 499;
 pub(super) fn close(response: Response<Body>, mut record: Box<Record>) -> Response<Recorded> {
     record.status = response.status();
     response.map(|body| Recorded::new(body, record))
-}
-
-/// Reads the target, once, into the form everybody downstream shares.
-pub(super) fn arrive<B>(
-    request: &Request<B>,
-    caller: &Caller,
-    record: &mut Record,
-) -> Result<Arrival, Refusal> {
-    is_framed_plainly(request.version(), request.headers())?;
-    let target = Target::parse(request.uri(), request.headers()).map_err(|error| match error {
-        TargetError::Malformed(sentence) => Refusal::BadRequest(sentence),
-        TargetError::Ambiguous(sentence) => Refusal::AmbiguousPath(sentence),
-    })?;
-    record.request.host = Some(Box::from(target.host().as_str()));
-    record.request.path = Some(target.path_and_query().clone());
-    let origin = caller.proxies.origin(&caller.peer, request.headers());
-    record.request.client = origin.client;
-    Ok(Arrival {
-        id: record.request.id,
-        now: record.now,
-        origin,
-        method: request.method().clone(),
-        target,
-    })
 }
 
 /// A request with the target that was judged.

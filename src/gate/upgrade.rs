@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::bridge::Bridge;
-use super::handle::{arrive, close, part, report};
+use super::handle::{close, part, report};
 use super::{Caller, Gate, Recorded};
 use crate::dialect::{Dialect, Socket};
 use crate::forward::{Joined, Sending, Switch, Tunnel, Upstream};
@@ -77,7 +77,7 @@ impl Gate {
         caller: &Arc<Caller>,
         record: &mut Record,
     ) -> Result<(Response<Body>, Next), Refusal> {
-        let mut arrival = arrive(&request, caller, record)?;
+        let mut arrival = self.arrive(&request, caller, record)?;
         self.is_the_right_connection(&arrival, caller)?;
         let route = Arc::clone(self.routes.find(&arrival.method, &arrival.target)?);
         let plan = plan(&route, arrival.target.path());

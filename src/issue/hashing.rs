@@ -1,9 +1,4 @@
-//! Passwords are hashed on threads of their own, few of them and at idle priority.
-//!
-//! A hash takes milliseconds of a core and megabytes of memory on purpose. So that a flood of logins slows only logins:
-//! half the cores may hash, and only while nobody on that core has a request to forward; a short queue waits; who does
-//! not fit in is told to come back; who has waited too long, or has gone away, is not hashed for any more. Where requests
-//! fill every core, that is most logins.
+//! Passwords are hashed beside everything else: no request that is passed on waits for it.
 //!
 //! An unknown name costs the same as a wrong password: its password is compared with a hash nobody has the password of.
 //! Hashes that were brought along from elsewhere are other work than our own. As long as there are any, a wrong password
@@ -12,8 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,14 +15,9 @@ use argon2::password_hash::{self, PasswordHasher, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-#[cfg(target_os = "linux")]
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
-use tokio::sync::oneshot;
 
-use super::legacy::{self, Hashed};
+use super::crew::Crew;
+use super::legacy::Hashed;
 use super::lockout::{Lockout, LockoutSettings};
 use super::{IssueError, StartError, random};
 use crate::settings::ByteSize;
@@ -45,7 +33,7 @@ pub struct PasswordSettings {
     pub passes: u32,
     /// In how many lanes it is laid out.
     pub lanes: u32,
-    /// How many are hashed at once; half the cores, at least one, if nothing is said.
+    /// How many are hashed at once; half the cores, at least one, if nothing is said. Where every core is busy, one more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent: Option<NonZeroU16>,
     /// How many may wait; beyond that, logins are told to come back later.
@@ -67,21 +55,13 @@ impl Default for PasswordSettings {
     }
 }
 
-/// The threads that hash passwords. They end when the last clone is dropped.
+/// Who hashes passwords. Its threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Hashing {
-    queue: SyncSender<Job>,
+    crew: Crew,
     nobodys: Arc<Secret>,
     lockout: Arc<Lockout>,
     costs: Arc<Costs>,
-    load: Arc<Load>,
-}
-
-/// How many passwords are being hashed.
-#[derive(Debug, Default)]
-struct Load {
-    now: AtomicUsize,
-    most: AtomicUsize,
 }
 
 /// What each kind of hash costs, by its recipe.
@@ -119,29 +99,19 @@ impl Hashing {
             .map_err(|_| StartError::FirstHash(password_hash::Error::RngFailure))?;
         let nobodys = hash(&argon2, &Secret::new(unknown)).map_err(StartError::FirstHash)?;
 
-        let (queue, jobs) = sync_channel(usize::from(settings.queue));
-        let jobs = Arc::new(Mutex::new(jobs));
-        let load = Arc::new(Load::default());
-        for n in 0..settings.threads() {
-            let (argon2, jobs) = (argon2.clone(), Arc::clone(&jobs));
-            let load = Arc::clone(&load);
-            thread::Builder::new()
-                .name(format!("hashing-{n}"))
-                .spawn(move || work(&argon2, &jobs, &load))
-                .map_err(StartError::Threads)?;
-        }
+        let crew = Crew::start(&argon2, settings.threads(), settings.queue.into())
+            .map_err(StartError::Threads)?;
         Ok(Self {
-            queue,
+            crew,
             nobodys: Arc::new(nobodys),
             lockout: Arc::new(Lockout::new(settings.lockout.clone())),
             costs: Arc::default(),
-            load,
         })
     }
 
-    /// The most passwords that were ever hashed at once.
+    /// The most passwords that were ever hashed at once, but for the steady thread's.
     pub fn busiest(&self) -> usize {
-        self.load.most.load(Ordering::Relaxed)
+        self.crew.busiest()
     }
 
     /// Who has to wait before guessing again.
@@ -163,7 +133,7 @@ impl Hashing {
 
     /// The hash of a new password, as a PHC string with a random salt.
     pub async fn hash(&self, password: Secret) -> Result<Secret, IssueError> {
-        self.queue(move |argon2| hash(argon2, &password)).await
+        self.crew.run(move |argon2| hash(argon2, &password)).await
     }
 
     /// Whether `password` is the one that `phc` was made of; without `phc`, the same work for nothing.
@@ -176,7 +146,8 @@ impl Hashing {
         let phc = phc.unwrap_or_else(|| Secret::clone(&self.nobodys));
         let costs = Arc::clone(&self.costs);
         let (verdict, begun) = self
-            .queue(move |argon2| {
+            .crew
+            .run(move |argon2| {
                 let begun = Instant::now();
                 verify(argon2, &password, &phc, &costs).map(|verdict| (verdict, begun))
             })
@@ -189,29 +160,6 @@ impl Hashing {
         }
         Ok(Verdict::Wrong)
     }
-
-    async fn queue<T, W>(&self, work: W) -> Result<T, IssueError>
-    where
-        W: FnOnce(&Argon2<'static>) -> password_hash::Result<T> + Send + 'static,
-        T: Send + 'static,
-    {
-        let (tell, told) = oneshot::channel();
-        let entered = Instant::now();
-        let job: Job = Box::new(move |argon2| {
-            if !tell.is_closed() && entered.elapsed() < PATIENCE {
-                // Whoever asked may go away in the meantime; then nobody is told.
-                let _ = tell.send(work(argon2));
-            }
-        });
-        let busy = || IssueError::Busy {
-            retry_after: RETRY_AFTER,
-        };
-        self.queue.try_send(job).map_err(|_| busy())?;
-        told.await.map_err(|_| busy())?.map_err(|error| {
-            tracing::error!(%error, "could not hash a password");
-            busy()
-        })
-    }
 }
 
 impl PasswordSettings {
@@ -219,41 +167,6 @@ impl PasswordSettings {
         let half = || thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
         self.concurrent
             .map_or_else(half, |concurrent| usize::from(concurrent.get()))
-    }
-}
-
-type Job = Box<dyn FnOnce(&Argon2<'static>) + Send>;
-
-/// The life of one thread.
-fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>, load: &Load) {
-    give_way();
-    loop {
-        // Held while waiting: the next thread waits for the lock, which is as good as waiting for a job.
-        let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = jobs.try_recv().or_else(|_| {
-            legacy::let_go();
-            jobs.recv()
-        });
-        drop(jobs);
-        match next {
-            Ok(job) => {
-                let now = load.now.fetch_add(1, Ordering::Relaxed) + 1;
-                load.most.fetch_max(now, Ordering::Relaxed);
-                job(argon2);
-                load.now.fetch_sub(1, Ordering::Relaxed);
-            }
-            Err(_) => return,
-        }
-    }
-}
-
-/// Whoever forwards requests takes the core at once, instead of waiting for the end of a slice of time.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) =
-        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE)
-    {
-        tracing::warn!(%error, "could not lower the priority of password hashing");
     }
 }
 
@@ -354,24 +267,18 @@ impl Costs {
         let theirs = self.slowest_of_theirs()?.least;
         let costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = costs.get(OURS).map_or(Duration::ZERO, |cost| cost.least);
-        Some(((ours + theirs) * 5 / 4).min(PATIENCE))
+        Some(((ours + theirs) * 5 / 4).min(MOST))
     }
 }
-
-/// Runs when nobody else on the core wants to (`SCHED_IDLE`). A mere niceness is heeded only where a slice of time ends,
-/// which is milliseconds, and those are felt.
-#[cfg(target_os = "linux")]
-const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
 
 /// What the costs of our own hashes go by.
 const OURS: &str = "";
 
+/// The longest that anybody waits for what they did not do.
+const MOST: Duration = Duration::from_secs(5);
+
 /// How many kinds of hashes are told apart. What is beyond is a few milliseconds off.
 const RECIPES: usize = 64;
-
-/// Whoever has waited this long is told to come back instead.
-const PATIENCE: Duration = Duration::from_secs(5);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -465,38 +372,6 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
-    #[tokio::test]
-    async fn who_does_not_fit_into_the_queue_is_told_to_come_back() {
-        let settings = PasswordSettings {
-            queue: 2,
-            ..settings(1)
-        };
-        let hashing = Hashing::start(&settings).unwrap();
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let (started, starts) = oneshot::channel();
-        let first = hashing.queue(move |_| {
-            let _ = started.send(());
-            let _ = held.recv();
-            Ok(())
-        });
-        let mut first = Box::pin(first);
-        assert!(futures_util::poll!(&mut first).is_pending());
-        starts.await.unwrap();
-
-        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(hashing.hash(password()))).collect();
-        for hash in &mut waiting {
-            assert!(futures_util::poll!(hash).is_pending());
-        }
-        let refused = hashing.hash(password()).await;
-        assert!(matches!(refused, Err(IssueError::Busy { .. })));
-
-        drop(release);
-        first.await.unwrap();
-        for hash in waiting {
-            hash.await.unwrap();
-        }
-    }
-
     #[test]
     fn settings_that_argon2_cannot_obey_are_refused() {
         let settings = PasswordSettings {
@@ -505,16 +380,5 @@ mod tests {
         };
         let error = Hashing::start(&settings).unwrap_err().to_string();
         assert!(error.contains("[passwords]"), "{error}");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn hashing_yields_to_those_who_forward_requests() {
-        let hashing = Hashing::start(&settings(1)).unwrap();
-        let policy = hashing
-            .queue(|_| Ok(thread_priority::thread_schedule_policy()))
-            .await
-            .unwrap();
-        assert_eq!(policy.unwrap(), IDLE);
     }
 }

@@ -5,14 +5,13 @@
 //!
 //! Promises: a password is hashed on threads of its own, with equal work for unknown names; whoever guesses has to wait;
 //! single use is one conditional statement; nothing is acknowledged before it is stored; what is taken back is refused
-//! before that is said; no secret lies in the store in the clear: a stolen database yields no token. Who got what, and who was refused, is told to the audit log, never with a secret.
-//! This folder knows no HTTP and no dialect.
+//! before that is said; no secret lies in the store in the clear: a stolen database yields no token. Who got what, and
+//! who was refused, is told to the audit log, never with a secret. This folder knows no HTTP and no dialect.
 //!
-//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `account`, `newcomer`, `import`,
-//! `lockout`, `hashing`, `legacy`, `totp`, `grant`, `proof`, `session`, `renewal`, `sign`, `revoke`, `introspect`,
-//! `ending`; then people at their browsers: `redirect_uri`, `authorization_request`, `authorize`,
-//! `visit`; then the keys: `master`,
-//! `rotate`; then `audit`, `asked`, `random`, `error`.
+//! Reading order: `ask`, `mint`, `issuer`, `client`, `client_settings`, `assertion`, `register`, `registrar`, `account`,
+//! `newcomer`, `import`, `lockout`, `hashing`, `crew`, `legacy`, `totp`, `grant`, `proof`, `session`, `renewal`, `sign`,
+//! `revoke`, `introspect`, `ending`; then people at their browsers: `redirect_uri`, `authorization_request`, `authorize`,
+//! `visit`; then the keys: `master`, `rotate`; then `audit`, `asked`, `random`, `error`.
 
 mod account;
 mod ask;
@@ -23,6 +22,7 @@ mod authorization_request;
 mod authorize;
 mod client;
 mod client_settings;
+mod crew;
 mod ending;
 mod error;
 mod grant;

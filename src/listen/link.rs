@@ -39,8 +39,9 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// How much a peer may still send after our last answer.
-const DISCARDED: usize = 64 * 1024;
+/// How much a peer may still send after our last answer: the rest of most bodies that were refused for their size, which
+/// many a client sends to the end before it reads a word.
+const DISCARDED: usize = 1024 * 1024;
 
 impl Link {
     pub(super) fn new(stream: Stream, watch: Arc<Watch>, seat: Seat) -> Self {
@@ -63,7 +64,7 @@ impl Link {
     }
 
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut space = [0; 1024];
+        let mut space = [0; 8 * 1024];
         while !self.peer_is_done && self.discarded < DISCARDED {
             let mut buffer = ReadBuf::new(&mut space);
             let read = ready!(self.stream.poll_read(context, &mut buffer));

@@ -4,10 +4,10 @@
 //! [`Arrival`] is everything known before a request is judged. [`Body`] is the one type of body we send. [`Tasks`]
 //! starts every task of the program and waits for it when draining.
 //!
-//! Promises: a target exists only in canonical form; a body that breaks off never looks complete; every wait on a peer
+//! Promises: a target exists only in canonical form, or is one whose [`Readings`] all come to the same; a body that breaks off never looks complete; every wait on a peer
 //! has a deadline. This folder knows no route, token or dialect.
 //!
-//! Reading order: `target`, `host`, `arrival`, `neighbourhood`, `body`, `tasks`, `socket`, `outbound`, `pem`.
+//! Reading order: `target`, `readings`, `host`, `arrival`, `neighbourhood`, `body`, `tasks`, `socket`, `outbound`, `pem`.
 
 mod arrival;
 mod body;
@@ -15,6 +15,7 @@ mod host;
 mod neighbourhood;
 mod outbound;
 pub mod pem;
+mod readings;
 mod socket;
 mod target;
 mod tasks;
@@ -25,6 +26,7 @@ pub use body::{Body, BodyError, read_limited};
 pub use host::{Host, HostError};
 pub use neighbourhood::neighbourhood;
 pub use outbound::{Address, Outbound, OutboundError};
+pub use readings::Readings;
 pub use socket::Socket;
 pub use target::{Segments, Target, TargetError};
 pub use tasks::{Held, Tasks};

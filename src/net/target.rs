@@ -11,7 +11,8 @@ use super::Host;
 /// The target of a request: host, path and query, parsed once, canonical.
 ///
 /// A path that two programs could read in two ways has no canonical form and is refused here, so that nobody
-/// downstream decides about one path and forwards another. The only constructor is [`Target::parse`].
+/// downstream decides about one path and forwards another. Only where an operator lets such paths pass, and all their
+/// [`Readings`](super::Readings) come to the same, a target is the path as it was received.
 #[derive(Clone)]
 pub struct Target {
     host: Host,
@@ -33,25 +34,17 @@ impl Target {
     /// Escapes of unreserved characters are decoded and the hexadecimal digits of others put in upper case
     /// (RFC 3986 §6.2.2). Dot segments, empty segments, encoded separators, double encoding and the like are refused.
     pub fn parse(uri: &Uri, headers: &HeaderMap) -> Result<Self, TargetError> {
-        let host = Host::of_request(uri, headers)
-            .map_err(|error| TargetError::Malformed(error.sentence()))?;
-        let path_and_query = uri
-            .path_and_query()
-            .filter(|path| path.path().starts_with('/'))
-            .ok_or(TargetError::Malformed("the request target is not a path"))?;
-        let path = match canonical(path_and_query.path())? {
-            Cow::Borrowed(_) => path_and_query.clone(),
-            Cow::Owned(path) => with_query(path, path_and_query.query())?,
+        let (host, received) = split(uri, headers)?;
+        let path = match canonical(received.path())? {
+            Cow::Borrowed(_) => received.clone(),
+            Cow::Owned(path) => with_query(path, received.query())?,
         };
-        if path
-            .query()
-            .is_some_and(|query| query.bytes().any(|byte| byte >= 0x80))
-        {
-            return Err(TargetError::Malformed(
-                "the query holds bytes that are not ASCII",
-            ));
-        }
         Ok(Self { host, path })
+    }
+
+    /// The target as it was received.
+    pub(super) const fn received(host: Host, path: PathAndQuery) -> Self {
+        Self { host, path }
     }
 
     /// The host, without a port.
@@ -105,7 +98,7 @@ impl Target {
 
     /// The segments of the path: `/orders/7` has `orders` and `7`; a trailing slash ends in an empty one.
     pub fn segments(&self) -> Segments<'_> {
-        self.path().split('/').skip(1)
+        segments(self.path())
     }
 }
 
@@ -117,6 +110,31 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({}{})", self.host, self.path())
     }
+}
+
+/// The segments of a path that begins with `/`.
+pub(super) fn segments(path: &str) -> Segments<'_> {
+    path.split('/').skip(1)
+}
+
+/// Host, path and query of a request that follows the rules of HTTP about them.
+pub(super) fn split<'a>(
+    uri: &'a Uri,
+    headers: &HeaderMap,
+) -> Result<(Host, &'a PathAndQuery), TargetError> {
+    let host =
+        Host::of_request(uri, headers).map_err(|error| TargetError::Malformed(error.sentence()))?;
+    let path = uri
+        .path_and_query()
+        .filter(|path| path.path().starts_with('/'))
+        .ok_or(TargetError::Malformed("the request target is not a path"))?;
+    let is_foreign = |query: &str| query.bytes().any(|byte| byte >= 0x80);
+    if path.query().is_some_and(is_foreign) {
+        return Err(TargetError::Malformed(
+            "the query holds bytes that are not ASCII",
+        ));
+    }
+    Ok((host, path))
 }
 
 fn with_query(mut path: String, query: Option<&str>) -> Result<PathAndQuery, TargetError> {
@@ -210,7 +228,8 @@ fn unescape(path: &str) -> Result<Cow<'_, str>, TargetError> {
     })
 }
 
-fn escaped_byte(text: &str) -> Option<u8> {
+/// The byte that an escape stands for, of which this is what follows the percent sign.
+pub(super) fn escaped_byte(text: &str) -> Option<u8> {
     let digits = text
         .get(..2)
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;

@@ -25,6 +25,9 @@ pub struct RouteSettings {
     /// The methods it is for. Default: any.
     #[serde(default)]
     pub methods: Methods,
+    /// What becomes of a path that can be read in more than one way, as with `//`, `..`, `;` or `%2f` in it.
+    #[serde(default)]
+    pub ambiguous_paths: AmbiguousPaths,
     /// The upstream it leads to.
     pub upstream: String,
     /// Whose tokens it accepts: names of issuers and dialects. May be left out when there is only one.
@@ -48,6 +51,17 @@ pub struct RouteSettings {
     /// What becomes of a WebSocket: passed on as it is, bridged, or off.
     #[serde(default)]
     pub socket: SocketHandling,
+}
+
+/// What becomes of a path that programs read in different ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AmbiguousPaths {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is passed on as it was received if, in whatever way it is read, it leads to this route.
+    Agree,
 }
 
 /// What becomes of a WebSocket that a client asks for.
@@ -83,6 +97,8 @@ pub struct Route {
     pub name: Arc<str>,
     /// When it applies.
     pub when: Match,
+    /// What becomes of paths that can be read in more than one way.
+    pub ambiguous_paths: AmbiguousPaths,
     /// What it demands.
     pub demand: Demand,
     /// Whose tokens count, and where they may travel.
@@ -93,6 +109,13 @@ pub struct Route {
     pub socket: SocketHandling,
     /// Where it leads.
     pub destination: Destination,
+}
+
+impl Route {
+    /// Whether a path passes that can be read in several ways, all of which lead here.
+    pub fn agrees(&self) -> bool {
+        self.ambiguous_paths == AmbiguousPaths::Agree
+    }
 }
 
 /// Where a route leads.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method, Uri};
 
 use super::{HostPattern, Route, Segment};
-use crate::net::{Host, Segments, Target};
+use crate::net::{Host, Readings, Segments, Target};
 use crate::observe::Refusal;
 
 /// All routes, arranged so that the search meets the most specific one first.
@@ -61,10 +61,27 @@ impl Table {
         method: &Method,
         target: &'a Target,
     ) -> Result<&'a Arc<Route>, Refusal> {
-        let mut seen = Seen::default();
-        self.trees(target.host())
-            .find_map(|tree| tree.search(target.segments(), method, &mut seen))
-            .ok_or_else(|| seen.refusal())
+        self.search(method, target.host(), &target.segments())
+    }
+
+    /// The target of a request whose path can be read in more than one way, if every reading leads to one route and that
+    /// route lets such paths pass.
+    pub fn agree(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Target> {
+        if !self.routes.iter().any(|route| route.agrees()) {
+            return None;
+        }
+        let readings = Readings::of(uri, headers)?;
+        self.is_one(method, &readings).then(|| readings.settle())
+    }
+
+    fn is_one(&self, method: &Method, readings: &Readings) -> bool {
+        let mut found = readings
+            .paths()
+            .map(|path| self.search(method, readings.host(), &path).ok());
+        let first = found.next().flatten().filter(|route| route.agrees());
+        first.is_some_and(|first| {
+            found.all(|route| route.is_some_and(|route| Arc::ptr_eq(route, first)))
+        })
     }
 
     /// The most specific route for this place, whatever the method: whose voice a refusal there takes.
@@ -94,6 +111,18 @@ impl Table {
     /// All routes, in the order of their names.
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    fn search<'a>(
+        &'a self,
+        method: &Method,
+        host: &'a Host,
+        path: &Segments<'_>,
+    ) -> Result<&'a Arc<Route>, Refusal> {
+        let mut seen = Seen::default();
+        self.trees(host)
+            .find_map(|tree| tree.search(path.clone(), method, &mut seen))
+            .ok_or_else(|| seen.refusal())
     }
 
     /// The trees for a host, the most specific first.
@@ -215,7 +244,7 @@ mod tests {
     };
     use crate::net::Tasks;
     use crate::permit::Demand;
-    use crate::route::{Destination, Match, Methods, PathPattern, SocketHandling};
+    use crate::route::{AmbiguousPaths, Destination, Match, Methods, PathPattern, SocketHandling};
     use crate::verify::Accepted;
 
     fn table(routes: &[(&str, &[&str], &[Method])]) -> Table {
@@ -237,6 +266,7 @@ mod tests {
                     path: PathPattern::parse(path).unwrap(),
                     methods: Methods::of(methods.iter().cloned()),
                 },
+                ambiguous_paths: AmbiguousPaths::default(),
                 demand: Demand::Nothing,
                 accepts: Accepted::default(),
                 voice: None,
@@ -248,7 +278,7 @@ mod tests {
     }
 
     fn target(host: &str, path: &str) -> Target {
-        let mut headers = http::HeaderMap::new();
+        let mut headers = HeaderMap::new();
         headers.insert(http::header::HOST, host.parse().unwrap());
         Target::parse(&path.parse().unwrap(), &headers).unwrap()
     }

@@ -17,8 +17,8 @@ use crate::observe::{Journal, Metrics, Observer, RequestIds};
 use crate::pages::{Look, Pages};
 use crate::permit::{Demand, RequireSettings, RequiredClaim, Terms};
 use crate::route::{
-    Access, Destination, HostPattern, Match, Methods, PathPattern, Route, RouteSettings,
-    SocketHandling, Table,
+    Access, AmbiguousPaths, Destination, HostPattern, Match, Methods, PathPattern, Route,
+    RouteSettings, SocketHandling, Table,
 };
 use crate::settings::ByteSize;
 use crate::token::{Carriers, Scope, TimeSource};
@@ -178,6 +178,7 @@ impl Planner<'_> {
                 path: settings.path.clone(),
                 methods: settings.methods.clone(),
             },
+            ambiguous_paths: settings.ambiguous_paths,
             accepts: Accepted {
                 issuers: self.issuers.set(issuers.iter().copied())?,
                 carriers,
@@ -283,6 +284,7 @@ impl Planner<'_> {
                     path: PathPattern::parse(&path).map_err(broken)?,
                     methods: Methods::default(),
                 },
+                ambiguous_paths: AmbiguousPaths::Refuse,
                 demand,
                 accepts,
                 voice: Some(Arc::clone(mount.dialect())),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
+use tokio::time::{Interval, interval};
 
 use crate::issue::{Accounts, Keys};
 use crate::net::Tasks;
@@ -50,39 +51,49 @@ impl Drop for Chores {
 
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// The beats of a chore: one now, and one after each period, until the server drains.
+struct Beats {
+    ticks: Interval,
+    tasks: Tasks,
+}
+
+impl Beats {
+    fn every(period: Duration, tasks: Tasks) -> Self {
+        Self {
+            ticks: interval(period),
+            tasks,
+        }
+    }
+
+    /// Waits for the next one; false if there is none.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            () = self.tasks.draining() => false,
+            _ = self.ticks.tick() => true,
+        }
+    }
+}
+
 /// Keeps issuers' keys fresh, once a second.
 pub(super) async fn refresh_keys(issuers: Arc<Issuers>, time: TimeSource, tasks: Tasks) {
-    let mut draining = std::pin::pin!(tasks.draining());
-    let mut ticks = tokio::time::interval(PERIOD);
-    loop {
-        tokio::select! {
-            () = &mut draining => return,
-            _ = ticks.tick() => issuers.tick(time.now()),
-        }
+    let mut beats = Beats::every(PERIOD, tasks);
+    while beats.next().await {
+        issuers.tick(time.now());
     }
 }
 
 /// Drops remembered tokens that are over, once a minute.
 pub(super) async fn tidy(tokens: TokenCache, time: TimeSource, tasks: Tasks) {
-    let mut draining = std::pin::pin!(tasks.draining());
-    let mut ticks = tokio::time::interval(SWEEP);
-    loop {
-        tokio::select! {
-            () = &mut draining => return,
-            _ = ticks.tick() => tokens.tidy(time.now()),
-        }
+    let mut beats = Beats::every(SWEEP, tasks);
+    while beats.next().await {
+        tokens.tidy(time.now());
     }
 }
 
 /// Lets signing keys come and go, and takes over what other processes did with them, once a second.
 pub(super) async fn tend_keys(keys: Vec<Keys>, time: TimeSource, tasks: Tasks) {
-    let mut draining = std::pin::pin!(tasks.draining());
-    let mut ticks = tokio::time::interval(PERIOD);
-    loop {
-        tokio::select! {
-            () = &mut draining => return,
-            _ = ticks.tick() => {}
-        }
+    let mut beats = Beats::every(PERIOD, tasks);
+    while beats.next().await {
         for keys in &keys {
             if let Err(error) = keys.tend(time.now()).await {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -114,14 +125,12 @@ pub(super) struct Follower {
 impl Follower {
     /// Reads the store once a second, and whenever it says that there is something to read.
     pub(super) async fn follow(self, tasks: Tasks) {
-        let mut draining = std::pin::pin!(tasks.draining());
-        let mut ticks = tokio::time::interval(PERIOD);
+        let mut beats = Beats::every(PERIOD, tasks);
         let mut news = self.store.watch();
         let mut heard = self.time.now();
         loop {
             tokio::select! {
-                () = &mut draining => return,
-                _ = ticks.tick() => {}
+                goes_on = beats.next() => if !goes_on { return },
                 () = told(&mut news) => {}
                 () = pass(self.left(heard)) => {}
             }
@@ -181,13 +190,9 @@ async fn told(news: &mut Option<watch::Receiver<u64>>) {
 
 /// Carries to the store, once a second, which generations of sessions have been seen.
 pub(super) async fn keep_sightings(sightings: Sightings, store: Store, tasks: Tasks) {
-    let mut draining = std::pin::pin!(tasks.draining());
-    let mut ticks = tokio::time::interval(PERIOD);
-    loop {
-        tokio::select! {
-            () = &mut draining => return,
-            _ = ticks.tick() => carry(&sightings, &store).await,
-        }
+    let mut beats = Beats::every(PERIOD, tasks);
+    while beats.next().await {
+        carry(&sightings, &store).await;
     }
 }
 
@@ -209,25 +214,24 @@ pub(super) async fn sweep(
     store: Store,
     (time, tasks): (TimeSource, Tasks),
 ) {
-    let mut draining = std::pin::pin!(tasks.draining());
-    let mut ticks = tokio::time::interval(SWEEP);
-    loop {
-        tokio::select! {
-            () = &mut draining => return,
-            _ = ticks.tick() => {}
-        }
+    let mut beats = Beats::every(SWEEP, tasks);
+    while beats.next().await {
         let now = time.now();
         revocations.forget(now);
-        // The store forgets a bounded piece at a time, so that nobody waits long behind it.
-        loop {
-            match store.sweep(now).await {
-                Ok(0) => break,
-                Ok(_) if tasks.is_draining() => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "could not forget what is over");
-                    break;
-                }
+        forget(&store, now, &beats.tasks).await;
+    }
+}
+
+/// The store forgets a bounded piece at a time, so that nobody waits long behind it.
+async fn forget(store: &Store, now: Timestamp, tasks: &Tasks) {
+    loop {
+        match store.sweep(now).await {
+            Ok(0) => return,
+            Ok(_) if tasks.is_draining() => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "could not forget what is over");
+                return;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Skew;
 use crate::listen::ListenError;
 use crate::net::TrustError;
 use crate::pages::LookError;
@@ -28,6 +29,11 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("open the store")]
     Store(#[source] StoreError),
+    /// The clock is not that of the other nodes.
+    #[error(
+        "keep time with the nodes that share the store: set the clocks of all of them by one source (NTP)"
+    )]
+    Clock(#[source] Skew),
     /// The issuing side cannot start.
     #[error("set up the token endpoints")]
     Issue(#[from] crate::issue::StartError),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use super::skew::Skew;
 use crate::admin::{self, Check, Health};
 use crate::listen::{Bound, ListenError, Listening, Tallies};
 use crate::observe::{Journal, Observer};
@@ -74,9 +75,14 @@ impl State {
             STARTING => Err("starting".to_owned()),
             _ => Err("stopping".to_owned()),
         };
-        let store = match tokio::time::timeout(PATIENCE, self.store.ping()).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
-            Err(_) => Err("it has not answered in time".to_owned()),
+        let asked = async {
+            self.store.ping().await?;
+            Skew::of(&self.store, &self.time).await
+        };
+        let (store, clock) = match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(skew)) => (Ok(()), skew.map_or(Ok(()), |skew| Err(skew.to_string()))),
+            Ok(Err(error)) => (Err(error.to_string()), Ok(())),
+            Err(_) => (Err("it has not answered in time".to_owned()), Ok(())),
         };
         let revocations = if self.issuers.revocations().hears() {
             Ok(())
@@ -92,6 +98,7 @@ impl State {
         let checks = vec![
             Check::new("listeners", listeners),
             Check::new("store", store),
+            Check::new("clock", clock),
             Check::new("revocations", revocations),
             Check::new("issuers", issuers),
         ];

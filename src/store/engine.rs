@@ -12,6 +12,7 @@ use super::settings::Place;
 use super::sqlite::Sqlite;
 use super::statement::{Connection, Statement};
 use super::{StoreError, StoreSettings};
+use crate::token::Timestamp;
 
 /// What must survive a restart. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -65,6 +66,17 @@ impl Store {
         self.returning(Statement::new(PING)).await?;
         self.ask(Statement::new(PING)).await?;
         Ok(())
+    }
+
+    /// What time it is where the store is; nothing where that is this machine.
+    pub async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::Postgres(_) => {
+                let row = self.ask_one(Statement::new(CLOCK)).await?;
+                row.map(|row| row.of("pg_catalog").time("now")).transpose()
+            }
+        }
     }
 
     /// Reads everything through and looks for damage. Takes long; for the command line.
@@ -178,3 +190,4 @@ impl Store {
 }
 
 const PING: &str = "SELECT 1";
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";

@@ -109,6 +109,11 @@ impl TimeSource {
         }
     }
 
+    /// Whether it is the clock of the machine.
+    pub const fn is_wall(&self) -> bool {
+        matches!(self, Self::Wall)
+    }
+
     /// Moves a manual clock forward. The wall clock does not move.
     pub fn advance(&self, span: Duration) {
         if let Self::Manual(clock) = self {

@@ -371,6 +371,24 @@ async fn a_token_request_beyond_the_bounds_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_its_refused_body_to_the_end_is_not_cut_off() {
+    let bench = shop().await;
+    let mut wire = bench.wire().await;
+    wire.send(
+        "POST /oauth/token HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 900000\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+    )
+    .await;
+    assert_eq!(wire.reply().await.unwrap().status, 413);
+    let ninth = "a".repeat(100_000);
+    for _ in 0..9 {
+        wire.try_send(&ninth).await.unwrap();
+    }
+    wire.finish().await;
+    wire.closes_silently().await;
+}
+
+#[tokio::test]
 async fn a_client_that_asks_too_often_is_told_to_wait() {
     let limited = MORE.replace(
         "path = \"/oauth\"\n",

@@ -269,3 +269,73 @@ async fn a_stripped_prefix_leaves_a_path() {
         .rejects("GET /svc//api/admin/x HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n")
         .await;
 }
+
+/// One that lets ambiguous paths pass where all readings agree, and the same behind a token.
+const AGREEING: &str = r#"
+[route.files]
+hosts = ["gw.test"]
+path = "/files/**"
+upstream = "u1"
+auth = "public"
+ambiguous_paths = "agree"
+
+[route.papers]
+hosts = ["gw.test"]
+path = "/papers/**"
+upstream = "u1"
+issuers = ["a"]
+ambiguous_paths = "agree"
+"#;
+
+#[tokio::test]
+async fn a_path_whose_readings_all_lead_to_one_route_passes_as_it_was_received() {
+    let bench = Bench::with(AGREEING).await;
+    for target in [
+        "/files/a;v=1/b",
+        "/files//a",
+        "/files/a%2fb",
+        "/files/a%5Cb",
+        "/files/a/../b",
+        "/files/./a?q=%2f",
+        "/files/a%252fb",
+        "/files/%41//b",
+        "/files/a%00",
+    ] {
+        assert_eq!(bench.say(get(target)).await[0].status, 200, "{target}");
+        assert_eq!(bench.upstream.last().target, target);
+    }
+    assert_eq!(bench.say(get("/papers/a;b")).await[0].status, 401);
+    assert_eq!(bench.upstream.last().target, "/files/a%00");
+    let authorized = format!("Authorization: Bearer {}\r\nHost", bench.token().sign());
+    let request = get("/papers/a;b").replace("Host", &authorized);
+    assert_eq!(bench.say(request).await[0].status, 200);
+}
+
+#[tokio::test]
+async fn a_path_with_one_reading_that_leads_elsewhere_is_refused() {
+    let bench = Bench::with(AGREEING).await;
+    for target in [
+        "/files/../api/admin/x",
+        "/files/%2e%2e/api/admin/x",
+        "/files/..%2fapi/admin/x",
+        "/files/%252e%252e%252fapi/admin/x",
+        "/files/..;x=/api/admin/x",
+        "/files/..%3b/api/admin/x",
+        "/files/..\\api\\admin\\x",
+        "/files/..%255capi/x",
+        "/files//..//../papers/x",
+        "/files/../papers/x",
+        "/papers/../files/x",
+        "/public/../files/x",
+        "/public//x",
+        "//files/x",
+        "/files;a/x",
+        "/files%00/x",
+        "/nowhere/../files/x",
+        "/files/a;%zz",
+    ] {
+        assert_eq!(bench.say(get(target)).await[0].status, 400, "{target}");
+    }
+    assert!(bench.upstream.is_untouched());
+    bench.lives().await;
+}

@@ -157,6 +157,13 @@ impl Chromium {
         self.value(expression).await == json!(true)
     }
 
+    /// Waits until this element has the focus. The browser moves it into a page only once that is drawn.
+    pub(crate) async fn focuses(&mut self, selector: &str) {
+        let there = format!("document.activeElement.matches({selector:?})");
+        self.until(selector, async |page| page.sees(&there).await)
+            .await;
+    }
+
     /// Types text where the cursor is.
     pub(crate) async fn types(&mut self, text: &str) {
         self.call("Input.insertText", json!({ "text": text })).await;

@@ -248,12 +248,7 @@ async fn a_wrong_password_is_said_and_the_name_is_still_there() {
             .sees("document.querySelector('#password').value === ''")
             .await
     );
-    assert!(
-        house
-            .browser
-            .sees("document.activeElement.id === 'password'")
-            .await
-    );
+    house.browser.focuses("#password").await;
     assert!(
         house
             .browser
@@ -343,9 +338,9 @@ async fn the_digits_of_a_second_factor_are_asked_for_and_typed() {
     let text = house.browser.text().await;
     assert!(text.contains("Digits from your app"), "{text}");
     assert!(!text.contains("is wrong"), "{text}");
+    house.browser.focuses("#password").await;
     for seen in [
         "document.querySelector('#name').value === 'ada'",
-        "document.activeElement.id === 'password'",
         "document.querySelector('#digits').labels.length === 1",
         "document.querySelector('#digits').inputMode === 'numeric'",
         "document.querySelector('#digits').autocomplete === 'one-time-code'",
@@ -363,14 +358,10 @@ async fn the_digits_of_a_second_factor_are_asked_for_and_typed() {
     assert!(house.browser.sees(wanted).await);
     assert!(house.told().is_empty());
     // By the keyboard alone: password, digits, Enter.
+    house.browser.focuses("#password").await;
     house.browser.types(PASSWORD).await;
     house.browser.presses("Tab").await;
-    assert!(
-        house
-            .browser
-            .sees("document.activeElement.id === 'digits'")
-            .await
-    );
+    house.browser.focuses("#digits").await;
     house.browser.types(&right).await;
     house
         .browser
@@ -436,29 +427,13 @@ async fn no_page_is_shown_inside_another() {
 async fn the_keyboard_is_enough() {
     let mut house = House::open().await;
     house.arrives("").await;
-    // The browser moves the focus there only once it has drawn the page.
-    house
-        .browser
-        .until("the focus", async |page| {
-            page.sees("document.activeElement.id === 'name'").await
-        })
-        .await;
+    house.browser.focuses("#name").await;
     house.browser.types("ada").await;
     house.browser.presses("Tab").await;
-    assert!(
-        house
-            .browser
-            .sees("document.activeElement.id === 'password'")
-            .await
-    );
+    house.browser.focuses("#password").await;
     house.browser.types(PASSWORD).await;
     house.browser.presses("Tab").await;
-    assert!(
-        house
-            .browser
-            .sees("document.activeElement.matches('button.main')")
-            .await
-    );
+    house.browser.focuses("button.main").await;
     let outline = "parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2";
     assert!(house.browser.sees(outline).await, "the focus is seen");
     house
@@ -468,8 +443,7 @@ async fn the_keyboard_is_enough() {
     // Not you, Deny, Allow.
     for expected in ["button.link", "button[value=deny]", "button[value=allow]"] {
         house.browser.presses("Tab").await;
-        let there = format!("document.activeElement.matches('{expected}')");
-        assert!(house.browser.sees(&there).await, "{expected}");
+        house.browser.focuses(expected).await;
     }
     house
         .browser

@@ -294,6 +294,39 @@ fn what_a_password_costs_is_said_for_the_settings_there_are_and_for_others() {
 }
 
 #[test]
+fn a_node_whose_clock_differs_from_that_of_the_store_does_not_start() {
+    let server = Server::shared();
+    let url = server.database();
+    let place = Place::with(&format!("{}[store]\nurl = \"{url}\"\n", hello()));
+    for (offset, said) in [
+        ("7 seconds", "7.0 s behind"),
+        ("-1 hour", "3600.0 s ahead of"),
+    ] {
+        lies(server, &url, offset);
+        let refused = place.obey(&["run", "--set", "listener.public.address=127.0.0.1:0"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", notes(&refused));
+        for words in [said, "NTP"] {
+            assert!(notes(&refused).contains(words), "{}", notes(&refused));
+        }
+    }
+    lies(server, &url, "-1 second");
+    House::open(place);
+}
+
+/// Has the clock of a database differ from that of the machine.
+fn lies(server: &Server, url: &str, offset: &str) {
+    let (before, _) = url.split_once('?').unwrap();
+    let (_, name) = before.rsplit_once('/').unwrap();
+    let clock = format!(
+        "CREATE SCHEMA IF NOT EXISTS elsewhere;
+         CREATE OR REPLACE FUNCTION elsewhere.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+         AS $$ SELECT pg_catalog.clock_timestamp() + interval '{offset}' $$;
+         ALTER DATABASE {name} SET search_path = elsewhere, pg_catalog, public;"
+    );
+    server.run("psql", &["-q", "-d", name, "-c", &clock]);
+}
+
+#[test]
 fn a_store_of_the_first_schema_is_left_alone_until_it_is_told_to_move_on() {
     for url in [None, Some(Server::shared().database())] {
         let place = Place::hello();

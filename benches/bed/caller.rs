@@ -1,6 +1,7 @@
 //! A caller with a good token, and the issuer who gave it.
 
 use std::error::Error;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
@@ -10,7 +11,7 @@ use tokio::runtime::Runtime;
 use tollgate::observe::Trail;
 use tollgate::token::{Algorithm, Keyring, Profile, SigningKey, Timestamp};
 use tollgate::verify::{
-    Accepted, ClaimId, Identity, Issuers, Local, Memo, TokenCache, Verifier, Wanted,
+    Accepted, ClaimId, Claimant, Identity, Issuers, Local, Memo, TokenCache, Verifier, Wanted,
 };
 
 const IDENTIFIER: &str = "https://issuer.bench";
@@ -65,7 +66,13 @@ impl Caller {
     /// Whose request it is, if the verifier takes its token.
     pub(crate) fn identify(&self, verifier: &Verifier, memo: &Memo) -> Option<Arc<Identity>> {
         let mut trail = Trail::default();
-        let identity = verifier.identify(&self.request, &self.route, memo, NOW, &mut trail);
+        let claimant = Claimant {
+            headers: &self.request,
+            memo,
+            client: Ipv4Addr::LOCALHOST.into(),
+            now: NOW,
+        };
+        let identity = verifier.identify(claimant, &self.route, &mut trail);
         self.runtime.block_on(identity).ok().flatten()
     }
 }

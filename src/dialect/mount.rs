@@ -12,9 +12,8 @@ use http::{HeaderValue, Method, Request, Response, Version};
 
 use super::{Asked, Dialect, Endpoint, Place, Socket, Spot};
 use crate::issue::{Ask, Circumstances, IssueError, LocalIssuer, Mint};
-use crate::net::{Body, BodyError, neighbourhood, read_limited};
+use crate::net::{Body, BodyError, Limit, neighbourhood, read_limited};
 use crate::observe::Refusal;
-use crate::permit::Limit;
 use crate::token::Timestamp;
 use crate::verify::Identity;
 

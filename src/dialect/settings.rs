@@ -11,7 +11,7 @@ use super::{
     nexushub, oauth2,
 };
 use crate::issue::Registration;
-use crate::permit::Allowance;
+use crate::net::Allowance;
 use crate::settings::Lifetime;
 use crate::token::{Algorithm, Profile, Scope};
 

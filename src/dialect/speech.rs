@@ -9,9 +9,8 @@ use http::{Method, Response};
 
 use super::{Socket, standard};
 use crate::issue::{Answer, Ask, IssueError};
-use crate::net::Body;
+use crate::net::{Allowance, Body};
 use crate::observe::Refusal;
-use crate::permit::Allowance;
 use crate::token::Profile;
 use crate::verify::Identity;
 

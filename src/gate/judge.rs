@@ -9,6 +9,7 @@ use crate::net::Arrival;
 use crate::observe::{Refusal, Trail};
 use crate::permit::Permit;
 use crate::route::Route;
+use crate::verify::Claimant;
 
 /// The outcome of a judgement that lets a request pass: by which route, and on what ground.
 #[derive(Debug)]
@@ -39,8 +40,14 @@ impl Gate {
         let identity = if trail.public {
             None
         } else {
+            let claimant = Claimant {
+                headers,
+                memo: &caller.memo,
+                client: arrival.origin.client,
+                now: arrival.now,
+            };
             self.verifier
-                .identify(headers, &route.accepts, &caller.memo, arrival.now, trail)
+                .identify(claimant, &route.accepts, trail)
                 .await?
         };
         let permit = route.demand.admit(identity)?;

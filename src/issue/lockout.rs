@@ -22,8 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Circumstances, IssueError};
-use crate::net::neighbourhood;
-use crate::permit::Limit;
+use crate::net::{Limit, neighbourhood};
 use crate::settings::{Lifetime, Rate};
 use crate::token::{DigestHasher, Timestamp};
 

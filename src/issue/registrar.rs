@@ -11,8 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::master::Purpose;
 use super::{Circumstances, IssueError, MasterKey, StartError};
-use crate::net::neighbourhood;
-use crate::permit::Limit;
+use crate::net::{Limit, neighbourhood};
 use crate::token::Secret;
 
 /// Knows the tokens of registrations (RFC 7592 §3), and counts who registers. A clone is the same.

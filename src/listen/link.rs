@@ -39,8 +39,8 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// How much a peer may still send after our last answer: the rest of most bodies that were refused for their size, which
-/// many a client sends to the end before it reads a word.
+/// How much is still read after our last answer: the rest of most bodies that were refused for their size, which many a
+/// client sends to the end before it reads a word.
 const DISCARDED: usize = 1024 * 1024;
 
 impl Link {
@@ -65,7 +65,11 @@ impl Link {
 
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut space = [0; 8 * 1024];
-        while !self.peer_is_done && self.discarded < DISCARDED {
+        while !self.peer_is_done {
+            if self.discarded >= DISCARDED {
+                // Closed now, the socket would take the answer with it. The watch ends this.
+                return Poll::Pending;
+            }
             let mut buffer = ReadBuf::new(&mut space);
             let read = ready!(self.stream.poll_read(context, &mut buffer));
             self.peer_is_done = read.is_err() || buffer.filled().is_empty();

@@ -15,8 +15,7 @@ use super::reply::Reply;
 use super::{Look, view};
 use crate::dialect::{Mount, Served};
 use crate::issue::{Authorizer, IssueError, LocalIssuer, Stay, heard_from};
-use crate::net::{Body, neighbourhood, read_limited};
-use crate::permit::{Allowance, Limit};
+use crate::net::{Allowance, Body, Limit, neighbourhood, read_limited};
 use crate::token::Timestamp;
 
 /// The pages of one mount.

@@ -1,6 +1,7 @@
 //! Why a request has no identity, and why an issuer could not be asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::net::OutboundError;
 use crate::observe::Refusal;
@@ -27,6 +28,12 @@ pub enum VerifyError {
     /// The signature does not fit.
     #[error("verify the token")]
     BadSignature(#[source] BadSignature),
+    /// Too many forged tokens came from there, and this one may be another.
+    #[error("look at another token from where so many forged ones came from")]
+    TooManyForgeries {
+        /// How long none is looked at.
+        retry_after: Duration,
+    },
     /// The token's time is over.
     #[error("accept a token that expired at {at}")]
     Expired {
@@ -89,6 +96,7 @@ impl From<VerifyError> for Refusal {
             VerifyError::UnknownIssuer => Self::UnknownIssuer,
             VerifyError::UnknownKey => Self::UnknownKey,
             VerifyError::BadSignature(_) => Self::BadSignature,
+            VerifyError::TooManyForgeries { retry_after } => Self::RateLimited { retry_after },
             VerifyError::Expired { at } => Self::Expired { at },
             VerifyError::NotYetValid => Self::NotYetValid,
             VerifyError::WrongAudience => Self::WrongAudience,

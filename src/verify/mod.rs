@@ -8,8 +8,8 @@
 //! key brings the algorithm, claims are read strictly, and nothing in a token makes us fetch anything by name. Facts are
 //! remembered, verdicts are not: time and trust are asked again on every request. A question that cannot be answered now
 //! is an error of its own and never remembered. A token is never a key of a cache, nor in a log or an error: its digest
-//! is. What was taken back is refused from the moment the verdict is known, however often it was found good before. This
-//! folder knows no route and no dialect.
+//! is. What was taken back is refused from the moment the verdict is known, however often it was found good before. Whoever
+//! forges many tokens has no more of them verified for a while. This folder knows no route and no dialect.
 //!
 //! Reading order: `verifier`, `carrier`, `memo`, `judge`, `jwt`, `keys`, `rules`, `names`, `identity`,
 //! `revocations`, `cluster`, `sightings`, `wanted`, `issuer`, `error`.
@@ -42,5 +42,5 @@ pub use keys::{KeySet, KeySetError};
 pub use memo::{CacheSettings, Memo, TokenCache, TokenCacheSettings};
 pub use revocations::Revocations;
 pub use sightings::{Sightings, TokenName};
-pub use verifier::{Accepted, Source, Verifier};
+pub use verifier::{Accepted, Claimant, Source, Verifier};
 pub use wanted::{ClaimId, Wanted};

@@ -12,7 +12,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::issuer::settings::IssuerSettings;
-use super::{Accepted, Identity, Issuers, Local, Memo, TokenCache, Verifier, VerifyError, Wanted};
+use super::{
+    Accepted, Claimant, Identity, Issuers, Local, Memo, TokenCache, Verifier, VerifyError, Wanted,
+};
 use crate::observe::Trail;
 use crate::token::{Algorithm, Keyring, Profile, SigningKey, Timestamp};
 
@@ -219,11 +221,27 @@ impl World {
     ) -> Result<(Arc<Identity>, &'static str), VerifyError> {
         let mut trail = Trail::default();
         let headers = bearer(token);
-        let found = self
-            .verifier
-            .identify(&headers, &self.accepted, memo, now, &mut trail)
-            .await?;
+        let found = self.identify(&headers, memo, now, &mut trail).await?;
         Ok((found.unwrap(), trail.source.unwrap()))
+    }
+
+    /// Whatever fields a request has.
+    pub(super) async fn identify(
+        &self,
+        headers: &HeaderMap,
+        memo: &Memo,
+        now: Timestamp,
+        trail: &mut Trail,
+    ) -> Result<Option<Arc<Identity>>, VerifyError> {
+        let claimant = Claimant {
+            headers,
+            memo,
+            client: [192, 0, 2, 1].into(),
+            now,
+        };
+        self.verifier
+            .identify(claimant, &self.accepted, trail)
+            .await
     }
 }
 

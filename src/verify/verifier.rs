@@ -1,6 +1,9 @@
 //! From the token of a request to an identity: find, remember, ask.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 
@@ -10,6 +13,7 @@ use super::judge::Question;
 use super::memo::{Memo, TokenCache};
 use super::wanted::Wanted;
 use super::{Identity, VerifyError, carrier};
+use crate::net::{Limit, neighbourhood};
 use crate::observe::Trail;
 use crate::token::{Carriers, ClaimError, Digest, Timestamp};
 
@@ -19,6 +23,27 @@ pub struct Verifier {
     issuers: Arc<Issuers>,
     wanted: Arc<Wanted>,
     cache: TokenCache,
+    forgers: Limit,
+}
+
+/// Who makes a request, as far as one must know to find out who that is.
+#[derive(Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The fields of the request.
+    pub headers: &'a HeaderMap,
+    /// What its connection remembers.
+    pub memo: &'a Memo,
+    /// Where it comes from.
+    pub client: IpAddr,
+    /// The time it sees.
+    pub now: Timestamp,
+}
+
+/// Where it comes from and when; its fields hold a token.
+impl fmt::Debug for Claimant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Claimant({} at {})", self.client, self.now)
+    }
 }
 
 /// Whose tokens count on a route, and where they may travel.
@@ -65,25 +90,23 @@ impl Verifier {
             issuers,
             wanted: Arc::new(wanted),
             cache,
+            forgers: Limit::gcra(FORGERIES, Duration::from_secs(1), 10 * FORGERIES),
         }
     }
 
     /// Whose request this is; nobody's if it brings no token.
     ///
-    /// Whatever is remembered is held against `now` and against its key first. A token that cannot be judged now is an
-    /// error of its own, never a pass and never a bad token.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the request, the route's word, what the connection remembers, the time and the notebook"
-    )]
+    /// Whatever is remembered is held against the time and against its key first. A token that cannot be judged now is
+    /// an error of its own, never a pass and never a bad token.
     pub async fn identify(
         &self,
-        headers: &HeaderMap,
+        claimant: Claimant<'_>,
         route: &Accepted,
-        memo: &Memo,
-        now: Timestamp,
         trail: &mut Trail,
     ) -> Result<Option<Arc<Identity>>, VerifyError> {
+        let Claimant {
+            headers, memo, now, ..
+        } = claimant;
         let Some(presented) = carrier::find(headers, &route.carriers)? else {
             return Ok(None);
         };
@@ -107,7 +130,14 @@ impl Verifier {
             return answer(identity, Source::Cache, route, trail);
         }
         // In a box, so that the common case does not carry the room that asking needs.
-        let (identity, source) = Box::pin(self.ask(sought, digest, route, trail)).await?;
+        let (identity, source) = Box::pin(async {
+            let from = neighbourhood(claimant.client);
+            self.is_no_forger(&from, now)?;
+            let answer = self.ask(sought, digest, route, trail).await;
+            self.note_forgery(&from, now, &answer);
+            answer
+        })
+        .await?;
         self.was_not_taken_back(&identity, trail)?;
         if let Some(id) = identity.token_id() {
             self.issuers.sightings().note(id);
@@ -152,6 +182,22 @@ impl Verifier {
         self.issuers.judge(question, &route.issuers, trail).await
     }
 
+    /// A signature costs far more to verify than to make up. Whoever made up too many has no new token looked at for a
+    /// while; those that are remembered as good still are.
+    fn is_no_forger(&self, from: &IpAddr, now: Timestamp) -> Result<(), VerifyError> {
+        match self.forgers.wait(from, now) {
+            None => Ok(()),
+            Some(retry_after) => Err(VerifyError::TooManyForgeries { retry_after }),
+        }
+    }
+
+    fn note_forgery<T>(&self, from: &IpAddr, now: Timestamp, answer: &Result<T, VerifyError>) {
+        if let Err(VerifyError::BadSignature(_)) = answer {
+            // The one that is too many is refused already; the next is not looked at.
+            let _ = self.forgers.take(from, now);
+        }
+    }
+
     fn is_usable(
         &self,
         identity: &Identity,
@@ -182,6 +228,10 @@ impl Verifier {
         verdict
     }
 }
+
+/// How many forged tokens a second are looked at from one place, ten times as many at first. At 50 microseconds each,
+/// they take two hundredths of a core.
+const FORGERIES: u32 = 100;
 
 /// A token under a route's issuers, and the state of the caches before it was looked up.
 #[derive(Clone, Copy)]
@@ -457,23 +507,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_forges_too_many_tokens_has_no_new_one_looked_at_for_a_while() {
+        let key = key();
+        let world = world(&key);
+        let known = token(&key, &claims(US, json!({})));
+        assert_eq!(code(&world, &known, NOW).await, "ok");
+        let new = token(&key, &claims(US, json!({ "jti": "t2" })));
+        let (head, _) = new.rsplit_once('.').unwrap();
+        let (_, signature) = known.rsplit_once('.').unwrap();
+        let forged = format!("{head}.{signature}");
+        for _ in 0..10 * FORGERIES {
+            assert_eq!(code(&world, &forged, NOW).await, "bad_signature");
+        }
+        for token in [&forged, &new] {
+            assert_eq!(code(&world, token, NOW).await, "rate_limited");
+        }
+        assert_eq!(code(&world, &known, NOW).await, "ok", "it is remembered");
+        let rested = NOW.plus(Duration::from_millis(10));
+        assert_eq!(code(&world, &new, rested).await, "ok");
+    }
+
+    #[tokio::test]
     async fn no_token_is_nobody_and_two_are_too_many() {
         let world = world(&key());
         let mut trail = Trail::default();
         let mut headers = HeaderMap::new();
         let memo = Memo::default();
-        let found = world
-            .verifier
-            .identify(&headers, &world.accepted, &memo, NOW, &mut trail)
-            .await;
+        let found = world.identify(&headers, &memo, NOW, &mut trail).await;
         assert!(found.unwrap().is_none());
         for value in bearer("a.b.c").into_iter().chain(bearer("a.b.c")) {
             headers.append(http::header::AUTHORIZATION, value.1);
         }
-        let found = world
-            .verifier
-            .identify(&headers, &world.accepted, &memo, NOW, &mut trail)
-            .await;
+        let found = world.identify(&headers, &memo, NOW, &mut trail).await;
         assert!(matches!(found, Err(VerifyError::TwoCredentials)));
     }
 

@@ -65,3 +65,33 @@ async fn tk_10_a_flood_of_logins_is_hashed_by_few_threads_and_the_surplus_is_tol
     );
     assert_eq!(login(0).await.status, 403, "it is over");
 }
+
+#[tokio::test]
+async fn a_flood_of_forged_tokens_is_not_verified_for_long() {
+    let bench = Bench::start().await;
+    let (good, new) = (
+        bench.token().sign(),
+        bench.token().with("jti", "new").sign(),
+    );
+    let (head, _) = new.rsplit_once('.').unwrap();
+    let (_, signature) = good.rsplit_once('.').unwrap();
+    let forged = format!("{head}.{signature}");
+    let mut session = bench.client().session().await;
+    let mut comes_with = async |token: &str| {
+        let request = session.get("/api/x").bearer(token);
+        session.send(request).await
+    };
+    assert_eq!(comes_with(&good).await.status, 200);
+    let mut answer = comes_with(&forged).await;
+    let mut verified = 0;
+    while answer.status == 401 {
+        verified += 1;
+        answer = comes_with(&forged).await;
+    }
+    assert_eq!((verified, answer.status), (1000, 429));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(comes_with(&new).await.status, 429, "nobody looks at it");
+    assert_eq!(comes_with(&good).await.status, 200, "it is remembered");
+    bench.gateway.advance(Duration::from_secs(1));
+    assert_eq!(comes_with(&new).await.status, 200);
+}

@@ -23,8 +23,8 @@ async fn two_hundred_kills_lose_nothing() {
     survive(200).await;
 }
 
-/// One process after another works on the same file until it is killed; after each, the file is asked for everything
-/// that any of them has acknowledged.
+/// One process after another works on the same file until it is killed. The file is asked for everything that any of
+/// them has acknowledged; not after each of many, as what is lost stays lost.
 async fn survive(rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let mut kept = Kept::default();
@@ -33,7 +33,9 @@ async fn survive(rounds: usize) {
         // Not always at the same point of a batch or a checkpoint.
         work_and_be_killed(folder.path(), 300 + round * 37 % 500, &mut kept);
         assert!(kept.count() >= before + 300, "round {round}");
-        kept.check(folder.path(), round).await;
+        if round % 10 == 0 || round + 1 == rounds || rounds < 10 {
+            kept.check(folder.path(), round).await;
+        }
     }
 }
 

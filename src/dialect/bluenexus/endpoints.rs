@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::dialect::{Endpoint, LimitSettings, MountSettings, Spot};
-use crate::permit::Allowance;
+use crate::net::Allowance;
 
 /// Every endpoint of a mount.
 pub(super) fn all(settings: &MountSettings) -> Vec<Endpoint> {

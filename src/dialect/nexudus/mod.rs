@@ -26,9 +26,8 @@ use super::settings::lifetime;
 use super::standard::{self, answer, whole_seconds};
 use super::{Asked, Dialect, Endpoint, LimitSettings, Malformed, Me, MountSettings, Place, Spot};
 use crate::issue::{Answer, Ask, IssueError, Issued};
-use crate::net::Body;
+use crate::net::{Allowance, Body};
 use crate::observe::Refusal;
-use crate::permit::Allowance;
 use crate::token::{
     Algorithm, Carriers, OnReplay, Profile, RefreshForm, Renewal, Rotation, Scope, Secret, Subject,
 };

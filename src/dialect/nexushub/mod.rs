@@ -20,9 +20,8 @@ use super::settings::lifetime;
 use super::standard::{self, answer, whole_seconds};
 use super::{Asked, Dialect, Endpoint, Malformed, MountSettings, Place, Socket, Spot};
 use crate::issue::{Answer, Ask, IssueError};
-use crate::net::Body;
+use crate::net::{Allowance, Body};
 use crate::observe::Refusal;
-use crate::permit::Allowance;
 use crate::token::{Algorithm, Carriers, Ceiling, Excess, Profile, Renewal, Secret, Subject};
 
 /// The dialect, for one mount.

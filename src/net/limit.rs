@@ -83,6 +83,17 @@ impl Limit {
         }
     }
 
+    /// How long `key` would have to wait with an attempt now; none is counted.
+    pub fn wait(&self, key: &impl Hash, now: Timestamp) -> Option<Duration> {
+        let key = self.seed.hash_one(key);
+        let shard = self.shard(key)?.lock();
+        let shard = shard.unwrap_or_else(PoisonError::into_inner);
+        let state = shard.recent.get(&key).or_else(|| shard.earlier.get(&key));
+        let wait = state?.clone().take(now.millis(), &self.allowance);
+        let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0)?;
+        Some(Duration::from_millis(wait))
+    }
+
     // The map inside uses the lowest and highest bits; these are from the middle.
     fn shard(&self, key: u64) -> Option<&Mutex<Shard>> {
         let [_, _, _, byte, ..] = key.to_be_bytes();
@@ -159,6 +170,7 @@ impl Shard {
 }
 
 /// What is remembered of one key. Times are milliseconds since the epoch.
+#[derive(Clone)]
 enum State {
     /// When the last attempts were made, oldest first; no more of them than are allowed in a window.
     Rolling(VecDeque<i64>),
@@ -281,6 +293,21 @@ mod tests {
         assert_eq!(limit.take(&1, at(0)), Err(ms(100)));
         assert_eq!(limit.take(&1, at(99)), Err(ms(1)));
         assert_eq!(limit.take(&1, at(100)), Ok(()));
+    }
+
+    #[test]
+    fn how_long_to_wait_can_be_asked_without_an_attempt() {
+        for limit in [Limit::gcra(2, ms(200), 2), Limit::rolling(2, ms(100))] {
+            for _ in 0..2 {
+                assert_eq!(limit.wait(&1, at(0)), None);
+                limit.take(&1, at(0)).unwrap();
+            }
+            for _ in 0..2 {
+                assert_eq!(limit.wait(&1, at(0)), Some(ms(100)));
+            }
+            assert_eq!(limit.wait(&2, at(0)), None);
+            assert_eq!(limit.wait(&1, at(100)), None);
+        }
     }
 
     #[test]

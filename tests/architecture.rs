@@ -38,6 +38,48 @@ fn no_folder_uses_one_above_it() {
     });
 }
 
+/// What is below was open to attack (security, rule 32).
+const FLOORS: [(&str, [u64; 3]); 17] = [
+    ("aws-lc-sys", [0, 39, 0]),
+    ("bytes", [1, 11, 1]),
+    ("h2", [0, 4, 16]),
+    ("hyper", [1, 11, 0]),
+    ("idna", [1, 0, 3]),
+    ("jsonwebtoken", [10, 3, 0]),
+    ("lru", [0, 18, 2]),
+    ("quinn-proto", [0, 11, 15]),
+    ("ring", [0, 17, 12]),
+    ("rsa", [u64::MAX, 0, 0]),
+    ("rustls", [0, 23, 18]),
+    ("rustls-webpki", [0, 103, 13]),
+    ("sqlx", [0, 8, 1]),
+    ("time", [0, 3, 47]),
+    ("tokio", [1, 44, 2]),
+    ("tokio-postgres", [0, 7, 18]),
+    ("tracing-subscriber", [0, 3, 20]),
+];
+
+#[test]
+fn no_dependency_is_below_its_floor() {
+    let lock = include_str!("../Cargo.lock");
+    let mut seen = 0;
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap().trim_matches('"')
+        };
+        let (name, version) = (value("name = "), value("version = "));
+        let Some((_, floor)) = FLOORS.iter().find(|(known, _)| *known == name) else {
+            continue;
+        };
+        let numbers = version.split(['.', '-', '+']).take(3);
+        let numbers: Vec<u64> = numbers.map(|number| number.parse().unwrap()).collect();
+        assert!(numbers[..] >= floor[..], "{name} {version}");
+        seen += 1;
+    }
+    assert!(seen >= 10, "only {seen} of them are used");
+}
+
 #[test]
 fn every_folder_has_its_storey() {
     complain("every folder is named in the list of storeys", |source| {

@@ -314,6 +314,29 @@ fn a_bridge_needs_a_voice_that_speaks_over_websockets() {
 }
 
 #[test]
+fn two_mounts_do_not_describe_themselves_in_one_place() {
+    let mount = |name: &str| {
+        format!(
+            "[dialect.{name}]\nspeak = \"oauth2\"\npath = \"/{name}\"\nissuer = \"https://{name}.example\"\n"
+        )
+    };
+    let route = "[route.a]\npath = \"/x\"\nupstream = \"orders\"\nissuers = [\"one\"]\n";
+    let said = mistakes(&format!("{HELLO}{route}{}{}", mount("one"), mount("two")));
+    assert!(said.contains("TG0241"), "{said}");
+    assert!(
+        said.contains("/.well-known/oauth-authorization-server"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_admin_address_that_others_can_reach_is_a_warning() {
+    let file = format!("{HELLO}[admin]\naddress = \"0.0.0.0:9180\"\n");
+    let (_, report) = Config::parse("tollgate.toml", &file, Path::new("/etc/tollgate")).unwrap();
+    assert!(report.plain().contains("TG0205"), "{}", report.plain());
+}
+
+#[test]
 fn an_ambiguous_path_has_no_prefix_to_take_off() {
     let route = "[route.files]\npath = \"/files/**\"\nupstream = \"orders\"\nambiguous_paths = \"agree\"\n\
                  forward = { strip_prefix = \"/files\" }\n";

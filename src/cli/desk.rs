@@ -39,7 +39,7 @@ impl Desk {
     pub(super) fn with(config: Config) -> Result<Self, CliError> {
         let runtime = runtime()?;
         let now = TimeSource::Wall.now();
-        let kept = runtime.block_on(Kept::open(&config, now))?;
+        let kept = runtime.block_on(Kept::open(&config, &TimeSource::manual(now)))?;
         Ok(Self {
             config,
             kept,

@@ -63,6 +63,14 @@ impl Check<'_> {
         let listeners = listeners
             .map(|(name, listener)| (listener.address, Dotted::from("listener").key(name)));
         let admin = (self.config.admin.address, Dotted::from("admin"));
+        if !admin.0.ip().to_canonical().is_loopback() {
+            let place = Place::value(admin.1.key("address"));
+            let message = "whoever reaches this address may read what the gateway counts";
+            let problem = Problem::warning("TG0205", place, message);
+            self.report(
+                problem.help("listen on 127.0.0.1, or let nobody but your probes come here"),
+            );
+        }
         let doors: Vec<_> = listeners.chain([admin]).collect();
         for (index, (address, path)) in doors.iter().enumerate() {
             let mut before = doors.iter().take(index);

@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::check::Check;
-use crate::dialect::{MountSettings, Spot};
+use crate::dialect::MountSettings;
 use crate::route::{HostPattern, Match, Methods, PathPattern};
 use crate::settings::{Dotted, Place, Problem};
 
@@ -104,6 +104,7 @@ impl Claim {
 /// but not on an endpoint.
 fn claims_of(config: &Config, name: &str, mount: &MountSettings) -> Vec<Claim> {
     let dialect = mount.dialect(&config.mount_url(mount));
+    let identifier = config.identifier_of(mount);
     let all = dialect.owns_all_below();
     let below = all.then(|| format!("{}/**", mount.prefix())).into_iter();
     let endpoints = dialect
@@ -111,10 +112,7 @@ fn claims_of(config: &Config, name: &str, mount: &MountSettings) -> Vec<Claim> {
         .iter()
         .map(|endpoint| endpoint.spot)
         .chain(dialect.authorization().iter().copied())
-        .map(|spot| match spot {
-            Spot::Below(path) => format!("{}{path}", mount.prefix()),
-            Spot::WellKnown(name) => format!("/.well-known/{name}{}", mount.prefix()),
-        });
+        .map(|spot| spot.path(mount.prefix(), &identifier));
     let claim = |path: String| {
         let path = PathPattern::parse(&path).ok()?;
         let hosts = mount

@@ -67,6 +67,15 @@ impl Config {
         format!("{}{}", self.public_url(), mount.prefix())
     }
 
+    /// The issuer identifier of a mount: the one it was given, or its URL.
+    pub fn identifier_of(&self, mount: &MountSettings) -> String {
+        let given = mount.issuer.as_ref();
+        given.map_or_else(
+            || self.mount_url(mount),
+            |issuer| issuer.as_str().to_owned(),
+        )
+    }
+
     /// Whose tokens a route accepts: those it names, or the only one there is.
     pub fn issuers_of<'a>(&'a self, route: &'a RouteSettings) -> Vec<&'a str> {
         if !route.issuers.is_empty() {

@@ -93,7 +93,7 @@ impl Mount {
     pub fn new(dialect: Arc<dyn Dialect>, issuer: LocalIssuer, mint: Mint, prefix: &str) -> Self {
         let mut limits = HashMap::new();
         let door = |endpoint: &Endpoint| Door {
-            path: place(endpoint.spot, prefix, &issuer.identifier),
+            path: endpoint.spot.path(prefix, &issuer.identifier),
             endpoint: endpoint.clone(),
             limit: endpoint.limit.map(|allowance| {
                 let limit = limits.entry(endpoint.name);
@@ -145,7 +145,7 @@ impl Mount {
     pub fn authorization_paths(&self) -> Vec<String> {
         let spots = self.dialect.authorization().iter();
         spots
-            .map(|spot| place(*spot, &self.prefix, &self.issuer.identifier))
+            .map(|spot| spot.path(&self.prefix, &self.issuer.identifier))
             .collect()
     }
 
@@ -350,21 +350,6 @@ fn unread(error: &BodyError) -> Refusal {
         BodyError::Idle => Refusal::BadRequest("the body did not arrive in time"),
         BodyError::Broken(_) | BodyError::PermitEnded => Refusal::BadRequest("the body broke off"),
     }
-}
-
-/// The path of a spot.
-fn place(spot: Spot, prefix: &str, identifier: &str) -> String {
-    match spot {
-        Spot::Below(path) => format!("{prefix}{path}"),
-        Spot::WellKnown(name) => format!("/.well-known/{name}{}", path_of(identifier)),
-    }
-}
-
-/// The path of an issuer identifier, without a slash at the end (RFC 8414 §3.1).
-fn path_of(identifier: &str) -> String {
-    let path = url::Url::parse(identifier).map(|url| url.path().to_owned());
-    let path = path.unwrap_or_default();
-    path.strip_suffix('/').unwrap_or(&path).to_owned()
 }
 
 /// The largest body a mount reads, in bytes.

@@ -94,6 +94,23 @@ pub enum Spot {
     WellKnown(&'static str),
 }
 
+impl Spot {
+    /// The whole path, for a mount with this prefix and issuer identifier.
+    pub fn path(self, prefix: &str, identifier: &str) -> String {
+        match self {
+            Self::Below(path) => format!("{prefix}{path}"),
+            Self::WellKnown(name) => format!("/.well-known/{name}{}", path_of(identifier)),
+        }
+    }
+}
+
+/// The path of an issuer identifier, without a slash at the end (RFC 8414 §3.1).
+fn path_of(identifier: &str) -> String {
+    let path = url::Url::parse(identifier).map(|url| url.path().to_owned());
+    let path = path.unwrap_or_default();
+    path.strip_suffix('/').unwrap_or(&path).to_owned()
+}
+
 /// What came is not what the endpoint takes.
 #[derive(Debug)]
 pub struct Malformed {

@@ -3,7 +3,7 @@
 //! [`Upstream::send`] takes the client's request and a [`Permit`](crate::permit::Permit), and gives the upstream's
 //! response. Without a permit there is nothing to call.
 //!
-//! Promises: the upstream request has a new head, made of the method and the canonical target, and the client's header
+//! Promises: the upstream request has a new head, made of the method and the target, and the client's header
 //! fields, filtered in place: hop-by-hop fields are gone (RFC 9110 §7.6.1), identity headers are ours alone, and
 //! exactly one framing field is set, by the HTTP library. Bodies stream, in both directions, and one that breaks off
 //! never looks complete. A connection goes back to the pool only after a complete exchange. A request is tried a second

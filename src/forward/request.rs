@@ -222,6 +222,7 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "transfer-encoding"
             | "upgrade"
             | "http2-settings"
+            | "proxy"
     ) || name.starts_with("proxy-")
 }
 
@@ -246,7 +247,7 @@ fn is_forwarded_by_somebody_else(name: &str) -> bool {
         && ours.iter().all(|our| our != name)
 }
 
-/// The canonical target, or what is left of it behind the prefix.
+/// The target, or what is left of it behind the prefix.
 fn path(sending: &Sending<'_>) -> PathAndQuery {
     let whole = sending.arrival.target.path_and_query();
     let Some(prefix) = sending.forwarding.strip_prefix.as_deref() else {

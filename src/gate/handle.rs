@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
@@ -110,6 +110,7 @@ impl Gate {
     ) -> Result<Arrival, Refusal> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         is_framed_plainly(request.version(), headers)?;
+        names_a_host(request.version(), headers)?;
         let target = Target::parse(uri, headers).or_else(|error| match error {
             TargetError::Malformed(sentence) => Err(Refusal::BadRequest(sentence)),
             TargetError::Ambiguous(sentence) => {
@@ -239,6 +240,14 @@ const LEFT_EARLY: u16 = 499;
 pub(super) fn close(response: Response<Body>, mut record: Box<Record>) -> Response<Recorded> {
     record.status = response.status();
     response.map(|body| Recorded::new(body, record))
+}
+
+/// A request of HTTP/1.1 has a `Host` field, even where its target names one (RFC 9112 §3.2).
+fn names_a_host(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    if version == Version::HTTP_11 && !headers.contains_key(HOST) {
+        return Err(Refusal::BadRequest("the request has no Host field"));
+    }
+    Ok(())
 }
 
 /// A request with the target that was judged.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 
 use super::{Caller, Gate};
 use crate::net::Arrival;
 use crate::observe::{Refusal, Trail};
 use crate::permit::Permit;
-use crate::route::Route;
+use crate::route::{Destination, Route};
 use crate::verify::Claimant;
 
 /// The outcome of a judgement that lets a request pass: by which route, and on what ground.
@@ -38,6 +39,7 @@ impl Gate {
 
         // Without a token there is nobody; whether nobody will do is for the demand to say.
         let identity = if trail.public {
+            is_one_credential(headers, &route.destination)?;
             None
         } else {
             let claimant = Claimant {
@@ -73,4 +75,13 @@ impl Gate {
         }
         Err(Refusal::Misdirected)
     }
+}
+
+/// An upstream that looks at the token itself shall not have to choose (RFC 6750 §2). Token endpoints read their own.
+fn is_one_credential(headers: &HeaderMap, destination: &Destination) -> Result<(), Refusal> {
+    let leads_away = matches!(destination, Destination::Upstream(..));
+    if leads_away && headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(Refusal::TwoCredentials);
+    }
+    Ok(())
 }

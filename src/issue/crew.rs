@@ -9,7 +9,7 @@
 //! Whichever is done first is the answer.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -37,11 +37,14 @@ pub(super) struct Crew {
     load: Arc<Load>,
 }
 
-/// How many passwords are being hashed.
-#[derive(Debug, Default)]
+/// How much the threads at idle priority have to do.
+#[derive(Debug)]
 struct Load {
     now: AtomicUsize,
     most: AtomicUsize,
+    began: Instant,
+    /// When one of them last began or ended a job, in milliseconds since `began`.
+    moved: AtomicU64,
 }
 
 type Job = Box<dyn FnOnce(&Argon2<'static>) + Send>;
@@ -52,7 +55,7 @@ impl Crew {
     pub(super) fn start(argon2: &Argon2<'static>, threads: usize, room: usize) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(room);
         let jobs = Arc::new(Mutex::new(jobs));
-        let load = Arc::new(Load::default());
+        let load = Arc::new(Load::new());
         for n in 0..threads {
             let (argon2, jobs, load) = (argon2.clone(), Arc::clone(&jobs), Arc::clone(&load));
             thread::Builder::new()
@@ -85,18 +88,62 @@ impl Crew {
     {
         let work = Arc::new(work);
         let entered = Instant::now();
-        let mut told = attempt(&self.queue, Arc::clone(&work), entered).map_err(|_| BUSY)?;
-        let done = match timeout(self.overdue, &mut told).await {
-            Ok(done) => done,
-            Err(_) => match attempt(&self.steady, work, entered) {
-                Ok(again) => either(told, again).await,
-                Err(_) => told.await,
+        let done = match attempt(&self.queue, Arc::clone(&work), entered) {
+            Ok(mut told) => match timeout(self.overdue, &mut told).await {
+                Ok(done) => done,
+                Err(_) => match attempt(&self.steady, work, entered) {
+                    Ok(again) => either(told, again).await,
+                    Err(_) => told.await,
+                },
             },
+            // Nothing leaves the queue: what fills it may long have been done by the steady thread.
+            Err(_) if self.load.rests_for() >= self.overdue => {
+                attempt(&self.steady, work, entered)
+                    .map_err(|_| BUSY)?
+                    .await
+            }
+            Err(_) => return Err(BUSY),
         };
         done.map_err(|_| BUSY)?.map_err(|error| {
             tracing::error!(%error, "could not hash a password");
             BUSY
         })
+    }
+}
+
+impl Load {
+    fn new() -> Self {
+        Self {
+            now: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+            began: Instant::now(),
+            moved: AtomicU64::new(0),
+        }
+    }
+
+    fn begin(&self) {
+        self.moves();
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.moves();
+        self.now.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn moves(&self) {
+        self.moved.store(self.millis(), Ordering::Relaxed);
+    }
+
+    /// How long no job has begun or ended.
+    fn rests_for(&self) -> Duration {
+        let moved = self.moved.load(Ordering::Relaxed);
+        Duration::from_millis(self.millis().saturating_sub(moved))
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -136,10 +183,9 @@ async fn either<T>(
 fn work(argon2: &Argon2<'static>, jobs: &Mutex<Receiver<Job>>, load: &Load) {
     give_way();
     while let Some(job) = next(jobs) {
-        let now = load.now.fetch_add(1, Ordering::Relaxed) + 1;
-        load.most.fetch_max(now, Ordering::Relaxed);
+        load.begin();
         job(argon2);
-        load.now.fetch_sub(1, Ordering::Relaxed);
+        load.end();
     }
 }
 
@@ -255,8 +301,11 @@ mod tests {
             overdue: Duration::ZERO,
             ..crew.clone()
         };
-        let name = hasty.run(|_| Ok(thread::current().name().map(str::to_owned)));
-        assert_eq!(name.await.unwrap().as_deref(), Some("hashing-steady"));
+        // More of them than there is room for, as those that are done stay in the queue.
+        for _ in 0..5 {
+            let name = hasty.run(|_| Ok(thread::current().name().map(str::to_owned)));
+            assert_eq!(name.await.unwrap().as_deref(), Some("hashing-steady"));
+        }
         drop(release);
         first.await.unwrap();
     }
@@ -264,7 +313,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn hashing_yields_to_those_who_forward_requests() {
-        let crew = crew();
+        let crew = Crew {
+            overdue: PATIENCE,
+            ..crew()
+        };
         let policy = crew.run(|_| Ok(thread_priority::thread_schedule_policy()));
         assert_eq!(policy.await.unwrap().unwrap(), IDLE);
     }

@@ -35,6 +35,8 @@ pub struct KeyTerms {
     pub every: Option<Duration>,
     /// How long a token lives at most.
     pub token_lifetime: Duration,
+    /// When the last token is over that was issued while they lived longer.
+    pub former_end: Timestamp,
 }
 
 /// A key of the store, opened.
@@ -76,6 +78,7 @@ pub async fn open_keyring(
         algorithm,
         every: None,
         token_lifetime: Duration::ZERO,
+        former_end: now,
     };
     let keys = Keys::open(store, terms, master, now).await?;
     Ok(keys.keyring())
@@ -245,7 +248,9 @@ impl KeyTerms {
         let kept = self.token_lifetime + KEPT;
         for row in rows {
             match row.state {
-                KeyState::Retiring | KeyState::Revoked if is_over(row.since, kept) => {
+                KeyState::Retiring | KeyState::Revoked
+                    if is_over(row.since, kept) && is_over(self.former_end, KEPT) =>
+                {
                     due.push(Due::Forget(row.kid.clone()));
                 }
                 KeyState::Active | KeyState::Pending if !ours(&row) => {
@@ -367,6 +372,7 @@ mod tests {
             algorithm: Algorithm::ES256,
             every: Some(Duration::from_hours(90 * 24)),
             token_lifetime: Duration::from_mins(10),
+            former_end: Timestamp::from_seconds(0),
         }
     }
 
@@ -405,6 +411,18 @@ mod tests {
                 [Due::Forget("k".to_owned())]
             );
         }
+    }
+
+    #[test]
+    fn a_key_is_kept_for_tokens_of_a_longer_lifetime_before() {
+        let longer = KeyTerms {
+            former_end: Timestamp::from_seconds(7 * DAY),
+            ..terms()
+        };
+        let rows = [row("k", "ES256", KeyState::Retiring, 0)];
+        assert_eq!(longer.due(&rows, Timestamp::from_seconds(8 * DAY - 1)), []);
+        let forgotten = longer.due(&rows, Timestamp::from_seconds(8 * DAY));
+        assert_eq!(forgotten, [Due::Forget("k".to_owned())]);
     }
 
     #[test]

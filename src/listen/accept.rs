@@ -1,11 +1,13 @@
 //! Accepting, which never fails: whatever the system says is waited out.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -22,6 +24,12 @@ pub(super) struct Accepted {
     pub(super) listener: Arc<Listener>,
     pub(super) permit: OwnedSemaphorePermit,
 }
+
+/// What the spare descriptor is open on, and what the system says when there is no other: the table of all processes is
+/// full, or that of this one.
+const NOTHING: &str = "/dev/null";
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 /// The first pause after a failure, and the longest.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -87,9 +95,10 @@ impl Door {
     }
 
     async fn accept_all(&self, hands: &[Hand]) {
+        let mut spare = File::open(NOTHING).ok();
         // A semaphore that is never closed always grants.
         while let Ok(permit) = Arc::clone(&self.budget).acquire_owned().await {
-            let (stream, address) = self.accept().await;
+            let (stream, address) = self.accept(&mut spare).await;
             let accepted = Accepted {
                 stream,
                 address,
@@ -104,7 +113,7 @@ impl Door {
 
     /// The next connection. Out of descriptors or memory, or a peer that left while it waited: all is tried again,
     /// after a pause that grows.
-    async fn accept(&self) -> (TcpStream, SocketAddr) {
+    async fn accept(&self, spare: &mut Option<File>) -> (TcpStream, SocketAddr) {
         let mut pause = PAUSE;
         loop {
             match self.try_accept().await {
@@ -112,6 +121,11 @@ impl Door {
                 Err(error) => {
                     let listener = &*self.listener.name;
                     tracing::warn!(listener, %error, "could not accept a connection; will try again");
+                    if is_out_of_descriptors(&error) && spare.take().is_some() {
+                        // With its descriptor, whoever has waited longest is told that there is no room.
+                        drop(self.socket.accept().now_or_never());
+                        *spare = File::open(NOTHING).ok();
+                    }
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -124,6 +138,10 @@ impl Door {
         let (stream, address) = self.socket.accept().await?;
         Ok((stream.into_std()?, address))
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// What a listener needs to accept.

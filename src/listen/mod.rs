@@ -8,7 +8,7 @@
 //! | promise | where |
 //! |---|---|
 //! | all listeners are bound, all certificates read, before the first connection is taken | `bind` |
-//! | accepting never ends and never spins, whatever the system says | `accept` |
+//! | accepting never ends and never spins, whatever the system says; who waits is not left hanging | `accept` |
 //! | over its budget of connections a listener waits | `accept` |
 //! | no peer keeps its place longer than its deadlines: handshake, head, idle, write | `tls`, `watch`, `stream` |
 //! | a request that is not read to its end ends its connection, and the answer still arrives | `link` |

@@ -4,10 +4,11 @@
 //! [`Arrival`] is everything known before a request is judged. [`Body`] is the one type of body we send. [`Tasks`]
 //! starts every task of the program and waits for it when draining. A [`Limit`] says how often somebody may come.
 //!
-//! Promises: a target exists only in canonical form, or is one whose [`Readings`] all come to the same; a body that breaks off never looks complete; every wait on a peer
-//! has a deadline. This folder knows no route, token or dialect.
+//! Promises: a target exists only in canonical form, or is one whose [`Readings`] all come to the same; a body that
+//! breaks off never looks complete; every wait on a peer has a deadline. This folder knows no route, token or dialect.
 //!
-//! Reading order: `target`, `readings`, `host`, `arrival`, `neighbourhood`, `limit`, `body`, `tasks`, `socket`, `outbound`, `pem`.
+//! Reading order: `target`, `readings`, `host`, `arrival`, `neighbourhood`, `limit`, `body`, `tasks`, `socket`,
+//! `outbound`, `pem`.
 
 mod arrival;
 mod body;

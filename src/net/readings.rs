@@ -18,11 +18,21 @@ pub struct Readings {
 }
 
 /// What a program may do to a path before it looks at it.
-const WAYS: [fn(&str) -> String; 6] = [decode, turn, end, cut, merge, resolve];
+const WAYS: [fn(&str) -> String; 9] = [
+    decode,
+    decode_within,
+    turn,
+    end,
+    cut,
+    merge,
+    resolve,
+    leave,
+    trim,
+];
 
 /// A path that is longer, or has more readings, is not looked into.
 const LONGEST: usize = 1024;
-const MOST: usize = 64;
+const MOST: usize = 128;
 
 impl Readings {
     /// All readings of a target, the path as it was received first. None if the target breaks a rule of HTTP, or there
@@ -82,10 +92,20 @@ fn all(path: &str) -> Option<Vec<String>> {
 
 /// Escapes, decoded once. Each byte becomes a character of its own, as nobody knows which encoding is meant.
 fn decode(path: &str) -> String {
+    unescape(path, |_| true)
+}
+
+/// Many programs take a path apart first and decode its segments then: an escaped slash stays within one.
+fn decode_within(path: &str) -> String {
+    unescape(path, |byte| byte != b'/')
+}
+
+fn unescape(path: &str, is_meant: fn(u8) -> bool) -> String {
     let mut parts = path.split('%');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        if let (Some(byte), Some(rest)) = (escaped_byte(part), part.get(2..)) {
+        let byte = escaped_byte(part).filter(|byte| is_meant(*byte));
+        if let (Some(byte), Some(rest)) = (byte, part.get(2..)) {
             out.push(char::from(byte));
             out.push_str(rest);
         } else {
@@ -144,6 +164,21 @@ fn resolve(path: &str) -> String {
     format!("/{}{slash}", left.join("/"))
 }
 
+/// Behind two slashes at the front stands a host, and the path only then (RFC 3986 §4.2).
+fn leave(path: &str) -> String {
+    let Some(rest) = path.strip_prefix("//") else {
+        return path.to_owned();
+    };
+    let behind = rest.trim_start_matches('/').split_once('/');
+    format!("/{}", behind.map_or("", |(_, path)| path))
+}
+
+/// A slash at the end is nothing.
+fn trim(path: &str) -> String {
+    let left = path.strip_suffix('/').filter(|left| !left.is_empty());
+    left.unwrap_or(path).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +213,14 @@ mod tests {
             ("/a%2523b", "/a"),
             ("/../../a", "/a"),
             ("/a/b/..", "/a/"),
+            ("/a/b/..", "/a"),
+            ("/a/.", "/a"),
+            ("/a//", "/a"),
+            ("/a%2fb/%2e%2e/c", "/c"),
+            ("/%61/b%2fc", "/a/b%2fc"),
+            ("//x/a", "/a"),
+            ("///x/a", "/a"),
+            ("/\\x/a", "/a"),
         ] {
             let readings = readings(path).unwrap();
             assert!(

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::StartError;
+use super::{Skew, StartError};
 use crate::config::Config;
 use crate::dialect::Mount;
 use crate::issue::{
     Accounts, Authorizer, Clients, Hashing, KeyTerms, Keys, LocalIssuer, MasterKey, Mint,
 };
 use crate::store::Store;
-use crate::token::{Profile, Timestamp};
+use crate::token::{Profile, TimeSource, Timestamp};
 
 /// What outlives a configuration. Commands that act on the store open it too, beside a running server.
 #[derive(Debug)]
@@ -34,7 +34,10 @@ pub struct Kept {
 
 impl Kept {
     /// Opens everything, and makes what a first run needs: data folder, master key, store, signing keys.
-    pub async fn open(config: &Config, now: Timestamp) -> Result<Self, StartError> {
+    ///
+    /// Nothing is made in a store that other nodes share if its clock and ours differ.
+    pub async fn open(config: &Config, time: &TimeSource) -> Result<Self, StartError> {
+        let now = time.now();
         let data_dir = config.data_dir();
         make_folder(data_dir)?;
         let secret = config
@@ -43,9 +46,7 @@ impl Kept {
             .resolve()
             .map_err(StartError::MasterKey)?;
         let master = MasterKey::read(&secret)?;
-        let store = Store::open(&config.store, data_dir)
-            .await
-            .map_err(StartError::Store)?;
+        let store = open_store(config, time).await?;
         let clients = Clients::open(&config.client, store.clone()).await?;
         let hashing = Hashing::start(&config.passwords)?;
         let mint = Mint::new(store.clone(), clients.clone(), hashing.clone(), &master)?;
@@ -56,21 +57,18 @@ impl Kept {
         let authorizer =
             Authorizer::new(store.clone(), clients.clone(), accounts.clone(), &master)?;
         for (name, settings) in &config.dialect {
-            let url = config.mount_url(settings);
-            let dialect = settings.dialect(&url);
-            let identifier = settings
-                .issuer
-                .as_ref()
-                .map_or(url, |issuer| issuer.as_str().to_owned());
+            let dialect = settings.dialect(&config.mount_url(settings));
+            let identifier = config.identifier_of(settings);
             let profile = dialect.profile().clone();
+            let former_end = former_end(&store, name, &profile, now).await?;
             let terms = KeyTerms {
                 realm: Arc::from(name.as_str()),
                 algorithm: profile.algorithm,
                 every: settings.rotation(&profile),
                 token_lifetime: profile.access_lifetime,
+                former_end,
             };
             let mount_keys = Keys::open(&store, terms, &master, now).await?;
-            let former_end = former_end(&store, name, &profile, now).await?;
             let issuer = LocalIssuer {
                 name: Arc::from(name.as_str()),
                 audience: identifier.clone(),
@@ -117,6 +115,14 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+async fn open_store(config: &Config, time: &TimeSource) -> Result<Store, StartError> {
+    let store = Store::open(&config.store, config.data_dir())
+        .await
+        .map_err(StartError::Store)?;
+    let skew = Skew::of(&store, time).await.map_err(StartError::Store)?;
+    skew.map_or(Ok(store), |skew| Err(StartError::Clock(skew)))
 }
 
 async fn former_end(

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::chores::{
     Chores, Follower, acquaint, carry, keep_sightings, refresh_keys, sweep, tend_keys, tidy,
 };
-use super::skew::Skew;
 use super::state::State;
 use super::{Kept, StartError, assemble};
 use crate::admin;
@@ -45,11 +44,7 @@ impl Server {
         let workers = config.workers();
         let bound = bind(&config.listener, config.data_dir(), now)?;
         let admin = admin::bind(&config.admin)?;
-        let kept = Box::pin(Kept::open(config, now)).await?;
-        let skew = Skew::of(&kept.store, &time).await;
-        if let Some(skew) = skew.map_err(StartError::Store)? {
-            return Err(StartError::Clock(skew));
-        }
+        let kept = Box::pin(Kept::open(config, &time)).await?;
         kept.keep_lifetimes().await?;
         let (chores, tasks) = (
             Chores::start().map_err(StartError::System)?,

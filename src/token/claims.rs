@@ -117,13 +117,29 @@ fn moment(seconds: &Number) -> Option<Timestamp> {
 /// Reads JSON in which no member of any object occurs twice (RFC 8725 §3.7, RFC 7519 §4).
 fn strict_json(json: &[u8]) -> Option<Value> {
     let mut source = serde_json::Deserializer::from_slice(json);
-    let value = Strict.deserialize(&mut source).ok()?;
+    let value = Strict { depth: DEPTH }.deserialize(&mut source).ok()?;
     source.end().ok()?;
     Some(value)
 }
 
-/// Builds a `Value`, but stops at a member that is already there, where `Value`'s own reading lets the last one win.
-struct Strict;
+/// How deep arrays and objects may lie in one another.
+const DEPTH: u8 = 16;
+
+/// Builds a `Value`, but stops at a member that is already there, where `Value`'s own reading lets the last one win, and
+/// where it would go deeper than so many levels more.
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: u8,
+}
+
+impl Strict {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        let depth = self.depth.checked_sub(1);
+        depth
+            .map(|depth| Self { depth })
+            .ok_or_else(|| E::custom("too many levels"))
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Strict {
     type Value = Value;
@@ -171,17 +187,19 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut source: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
         let mut members = Vec::new();
-        while let Some(member) = source.next_element_seed(Strict)? {
+        while let Some(member) = source.next_element_seed(inner)? {
             members.push(member);
         }
         Ok(Value::Array(members))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut source: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
         let mut members = Map::new();
         while let Some(name) = source.next_key::<String>()? {
-            let value = source.next_value_seed(Strict)?;
+            let value = source.next_value_seed(inner)?;
             if members.insert(name, value).is_some() {
                 return Err(de::Error::custom("a repeated member"));
             }
@@ -195,6 +213,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn json_has_sixteen_levels_at_most() {
+        let nested = |levels| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        assert!(Claims::read(nested(16).as_bytes()).is_ok());
+        assert!(Claims::read(nested(17).as_bytes()).is_err());
+    }
 
     fn claims(json: &str) -> Claims {
         Claims::read(json.as_bytes()).unwrap()

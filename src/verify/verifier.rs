@@ -183,7 +183,7 @@ impl Verifier {
     }
 
     /// A signature costs far more to verify than to make up. Whoever made up too many has no new token looked at for a
-    /// while; those that are remembered as good still are.
+    /// while; those that are remembered as good still pass, until their issuer is to be asked again.
     fn is_no_forger(&self, from: &IpAddr, now: Timestamp) -> Result<(), VerifyError> {
         match self.forgers.wait(from, now) {
             None => Ok(()),
@@ -230,7 +230,7 @@ impl Verifier {
 }
 
 /// How many forged tokens a second are looked at from one place, ten times as many at first. At 50 microseconds each,
-/// they take two hundredths of a core.
+/// they take half a hundredth of a core.
 const FORGERIES: u32 = 100;
 
 /// A token under a route's issuers, and the state of the caches before it was looked up.

@@ -131,6 +131,9 @@ async fn exactly_one_host_is_needed() {
         assert_eq!(found, [400], "{hosts:?}");
         assert!(bench.upstream.is_untouched(), "{hosts:?}");
     }
+    bench
+        .rejects("GET http://gw.test/public/a HTTP/1.1\r\nConnection: close\r\n\r\n")
+        .await;
     bench.lives().await;
 }
 
@@ -323,6 +326,7 @@ async fn a_path_with_one_reading_that_leads_elsewhere_is_refused() {
         "/files/..%3b/api/admin/x",
         "/files/..\\api\\admin\\x",
         "/files/..%255capi/x",
+        "/files/a%2fb/%2e%2e/%2e%2e/api/admin/x",
         "/files//..//../papers/x",
         "/files/../papers/x",
         "/papers/../files/x",

@@ -1,11 +1,13 @@
 //! `tollgate run`: from the first request to the last signal.
 
+use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::tollgate::Place;
+use crate::tollgate::{DEADLINE, Place};
 use crate::wire::{Reply, Request, Upstream};
 
 #[test]
@@ -122,3 +124,41 @@ path = "/orders/**"
 upstream = "orders"
 auth = "public"
 "#;
+
+#[test]
+fn a_process_out_of_descriptors_turns_people_away_and_serves_on() {
+    let upstream = Upstream::start();
+    let place = Place::hello();
+    let before = format!("upstream.orders.url=http://{}", upstream.address);
+    let words = [
+        "run",
+        "--set",
+        "listener.public.address=127.0.0.1:0",
+        "--set",
+        "admin.address=127.0.0.1:0",
+        "--set",
+        &before,
+    ];
+    let mut gateway = place.start_with_descriptors(100, &words);
+    let (address, authority) = (gateway.address(), gateway.authority());
+    let crowd: Vec<TcpStream> = (0..150)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    gateway.says(&["could not accept a connection"]);
+    let begun = Instant::now();
+    while !crowd.iter().any(was_turned_away) {
+        assert!(begun.elapsed() < DEADLINE, "nobody was turned away");
+    }
+    drop(crowd);
+    let reply = Request::get("/orders/7").send(address, &authority);
+    assert_eq!(reply.status, 401);
+}
+
+/// Whether the other side has closed a connection over which nobody said anything.
+fn was_turned_away(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}

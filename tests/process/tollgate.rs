@@ -90,7 +90,19 @@ impl Place {
 
     /// Starts a command that goes on until it is told to stop.
     pub(crate) fn start(&self, words: &[&str]) -> Running {
-        let mut process = self.command(words).stdin(Stdio::null()).spawn().unwrap();
+        self.started(self.command(words))
+    }
+
+    /// The same for a process that may have so many files and sockets open.
+    pub(crate) fn start_with_descriptors(&self, count: u32, words: &[&str]) -> Running {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_tollgate")]);
+        self.started(self.at_home(command, words))
+    }
+
+    fn started(&self, mut command: Command) -> Running {
+        let mut process = command.stdin(Stdio::null()).spawn().unwrap();
         let mut stdout = process.stdout.take().unwrap();
         let stdout = std::thread::spawn(move || {
             let mut text = String::new();
@@ -115,7 +127,10 @@ impl Place {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        self.at_home(Command::new(env!("CARGO_BIN_EXE_tollgate")), words)
+    }
+
+    fn at_home(&self, mut command: Command, words: &[&str]) -> Command {
         command
             .args(words)
             .current_dir(self.path())

@@ -169,7 +169,11 @@ impl Jwks {
         }
         let name = Digest::of(compact.kid.as_deref().unwrap_or_default().as_bytes());
         let Some(mut ended) = self.ask_for(name, now) else {
-            return Err(self.unknown(now));
+            // A fetch may have ended between the look and the question.
+            return match self.choose(compact, now) {
+                Choice::Key(key) => Ok(key),
+                _ => Err(self.unknown(now)),
+            };
         };
         // Longer than this nobody waits: the fetch goes on, and the next request may profit.
         let waited = tokio::time::timeout(PATIENCE, ended.changed()).await;

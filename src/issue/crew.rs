@@ -248,11 +248,14 @@ mod tests {
 
     use super::*;
 
-    /// One thread at idle priority, before which two may wait.
+    /// One thread at idle priority, before which two may wait, and longer than a busy machine makes them.
     fn crew() -> Crew {
         let params = Params::new(8, 1, 1, None).unwrap();
         let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-        Crew::start(&argon2, 1, 2).unwrap()
+        Crew {
+            overdue: PATIENCE,
+            ..Crew::start(&argon2, 1, 2).unwrap()
+        }
     }
 
     /// Keeps the one thread at idle priority from everything else until the sender is dropped.
@@ -313,10 +316,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn hashing_yields_to_those_who_forward_requests() {
-        let crew = Crew {
-            overdue: PATIENCE,
-            ..crew()
-        };
+        let crew = crew();
         let policy = crew.run(|_| Ok(thread_priority::thread_schedule_policy()));
         assert_eq!(policy.await.unwrap().unwrap(), IDLE);
     }

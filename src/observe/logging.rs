@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use super::Format;
+use super::line::Line;
 use super::visible::Visible;
 
 /// The target of the audit log.
@@ -94,8 +95,7 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     let started = match settings.format.settle(&std::io::stderr()) {
         Format::Human => subscriber.try_init(),
         Format::Json | Format::Auto => subscriber
-            .json()
-            .flatten_event(true)
+            .event_format(Line)
             .with_writer(|| Visible(std::io::stderr()))
             .try_init(),
     };

@@ -7,9 +7,10 @@
 //! Promises: writing a record never blocks a request; no secret, token or query value is ever written; whatever a
 //! stranger sent is escaped. This folder knows HTTP status codes and nothing of sockets.
 //!
-//! Reading order: `refusal`, `trail`, `request_id`, `record`, `journal`, `metrics`, `logging`, `visible`.
+//! Reading order: `refusal`, `trail`, `request_id`, `record`, `journal`, `metrics`, `logging`, `line`, `visible`.
 
 mod journal;
+mod line;
 mod logging;
 mod metrics;
 mod record;

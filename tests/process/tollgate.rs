@@ -179,12 +179,17 @@ impl Running {
 
     /// What everybody on the machine sees of it: its command line.
     pub(crate) fn title(&self) -> String {
-        let path = format!("/proc/{}/cmdline", self.process.id());
+        let path = format!("/proc/{}/cmdline", self.id());
         String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id()).unwrap();
+        let pid = i32::try_from(self.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::tollgate::DEADLINE;
+use super::tollgate::DEADLINE;
 
 /// One request on a connection of its own.
 pub(crate) struct Request {
@@ -90,18 +90,7 @@ impl Request {
 
     /// Sends it and does not wait.
     pub(crate) fn begin(self, to: SocketAddr, authority: &Path) -> Connection {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_file(authority).unwrap())
-            .unwrap();
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from("localhost").unwrap();
-        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        let stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut connection = StreamOwned::new(tls, stream);
+        let mut connection = connect(to, authority);
         let bytes = format!("{}\r\n{}", self.head, self.body);
         connection.write_all(bytes.as_bytes()).unwrap();
         connection.flush().unwrap();
@@ -112,6 +101,22 @@ impl Request {
     pub(crate) fn send(self, to: SocketAddr, authority: &Path) -> Reply {
         Reply::from(self.begin(to, authority))
     }
+}
+
+/// A connection to a gateway that this certificate vouches for.
+pub(crate) fn connect(to: SocketAddr, authority: &Path) -> Connection {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(authority).unwrap())
+        .unwrap();
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    StreamOwned::new(tls, stream)
 }
 
 impl Reply {

@@ -12,6 +12,19 @@
 )]
 #[path = "../store/bed.rs"]
 mod bed;
+mod crowd;
+#[expect(
+    clippy::panic,
+    dead_code,
+    reason = "shared with the tests of the executable, which need more of it"
+)]
+#[path = "."]
+mod executable {
+    #[path = "../process/tollgate.rs"]
+    pub(crate) mod tollgate;
+    #[path = "../process/wire.rs"]
+    pub(crate) mod wire;
+}
 mod gateways;
 #[expect(
     clippy::expect_used,

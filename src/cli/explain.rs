@@ -51,7 +51,10 @@ pub(super) fn explain(global: &Global, options: &ExplainOptions) -> Result<(), C
     let desk = Desk::open(global)?;
     let folder = Folder::make().map_err(|error| CliError::System("make a folder", error))?;
     let mut gate = rehearse(&desk, &desk.config)?;
-    let target = target(&gate, options)?;
+    let target = gate
+        .routes
+        .target(&options.method, &options.url, &HeaderMap::new())
+        .map_err(unusable)?;
     let token = match (&options.token, &options.claims) {
         (Some(_), _) => Some(input::secret("token", None)?),
         (None, Some(claims)) => {
@@ -108,20 +111,9 @@ fn places(global: &Global) -> Result<Document, CliError> {
     Ok(document)
 }
 
-/// Where the request is going, as the gateway would have it.
-fn target(gate: &Gate, options: &ExplainOptions) -> Result<Target, CliError> {
-    let none = HeaderMap::new();
-    Target::parse(&options.url, &none)
-        .or_else(|error| match error {
-            TargetError::Malformed(sentence) => Err(sentence),
-            TargetError::Ambiguous(sentence) => {
-                let agreed = gate.routes.agree(&options.method, &options.url, &none);
-                agreed.ok_or(sentence)
-            }
-        })
-        .map_err(|sentence| {
-            CliError::Usage(format!("read the URL as the gateway would: {sentence}"))
-        })
+fn unusable(error: TargetError) -> CliError {
+    let (TargetError::Malformed(sentence) | TargetError::Ambiguous(sentence)) = error;
+    CliError::Usage(format!("read the URL as the gateway would: {sentence}"))
 }
 
 /// Watches one judgement and writes down what there was to see.

@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use super::{Caller, Gate, Passage, Recorded};
 use crate::dialect::{Asker, Dialect, Place, standard};
 use crate::forward::{ForwardError, Forwarding, Sending, Sent, Upstream, asks_for_websocket};
-use crate::net::{Arrival, Body, Scheme, Target, TargetError};
+use crate::net::{Arrival, Body, Scheme, TargetError};
 use crate::observe::{Described, Record, Refusal, Trail, UpstreamPart};
 use crate::pages::Visitor;
 use crate::route::Destination;
@@ -111,12 +111,10 @@ impl Gate {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         is_framed_plainly(request.version(), headers)?;
         names_a_host(request.version(), headers)?;
-        let target = Target::parse(uri, headers).or_else(|error| match error {
-            TargetError::Malformed(sentence) => Err(Refusal::BadRequest(sentence)),
-            TargetError::Ambiguous(sentence) => {
-                let agreed = self.routes.agree(method, uri, headers);
-                agreed.ok_or(Refusal::AmbiguousPath(sentence))
-            }
+        let target = self.routes.target(method, uri, headers);
+        let target = target.map_err(|error| match error {
+            TargetError::Malformed(sentence) => Refusal::BadRequest(sentence),
+            TargetError::Ambiguous(sentence) => Refusal::AmbiguousPath(sentence),
         })?;
         record.request.host = Some(Box::from(target.host().as_str()));
         record.request.path = Some(target.path_and_query().clone());

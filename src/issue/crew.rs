@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -86,28 +86,34 @@ impl Crew {
         W: Fn(&Argon2<'static>) -> password_hash::Result<T> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let work = Arc::new(work);
-        let entered = Instant::now();
-        let done = match attempt(&self.queue, Arc::clone(&work), entered) {
-            Ok(mut told) => match timeout(self.overdue, &mut told).await {
-                Ok(done) => done,
-                Err(_) => match attempt(&self.steady, work, entered) {
-                    Ok(again) => either(told, again).await,
-                    Err(_) => told.await,
-                },
-            },
-            // Nothing leaves the queue: what fills it may long have been done by the steady thread.
-            Err(_) if self.load.rests_for() >= self.overdue => {
-                attempt(&self.steady, work, entered)
-                    .map_err(|_| BUSY)?
-                    .await
-            }
-            Err(_) => return Err(BUSY),
-        };
-        done.map_err(|_| BUSY)?.map_err(|error| {
+        let done = self.outcome(Arc::new(work)).await.ok_or(BUSY)?;
+        done.map_err(|error| {
             tracing::error!(%error, "could not hash a password");
             BUSY
         })
+    }
+
+    /// What came of it; nothing if nobody came to it.
+    async fn outcome<T, W>(&self, work: Arc<W>) -> Option<password_hash::Result<T>>
+    where
+        W: Fn(&Argon2<'static>) -> password_hash::Result<T> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let entered = Instant::now();
+        let Some(mut told) = attempt(&self.queue, Arc::clone(&work), entered) else {
+            if self.load.rests_for() < self.overdue {
+                return None;
+            }
+            // Nothing leaves the queue: what fills it may long have been done by the steady thread.
+            return attempt(&self.steady, work, entered)?.await.ok();
+        };
+        if let Ok(done) = timeout(self.overdue, &mut told).await {
+            return done.ok();
+        }
+        match attempt(&self.steady, work, entered) {
+            Some(again) => either(told, again).await.ok(),
+            None => told.await.ok(),
+        }
     }
 }
 
@@ -147,24 +153,21 @@ impl Load {
     }
 }
 
-/// Asks a thread for work; it is not begun for somebody who has gone away or has waited too long.
-fn attempt<T, W>(
-    queue: &SyncSender<Job>,
-    work: Arc<W>,
-    entered: Instant,
-) -> Result<Told<T>, TrySendError<Job>>
+/// Asks a thread for work, if there is room; it is not begun for somebody who has gone away or has waited too long.
+fn attempt<T, W>(queue: &SyncSender<Job>, work: Arc<W>, entered: Instant) -> Option<Told<T>>
 where
     W: Fn(&Argon2<'static>) -> password_hash::Result<T> + Send + Sync + 'static,
     T: Send + 'static,
 {
     let (tell, told) = oneshot::channel();
-    queue.try_send(Box::new(move |argon2| {
+    let job: Job = Box::new(move |argon2| {
         if !tell.is_closed() && entered.elapsed() < PATIENCE {
             // Whoever asked may go away in the meantime, or have been told by another; then nobody is told.
             let _ = tell.send(work(argon2));
         }
-    }))?;
-    Ok(told)
+    });
+    queue.try_send(job).ok()?;
+    Some(told)
 }
 
 /// What the first of two has to tell; one that has nothing to tell leaves it to the other.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Uri};
 
 use super::{HostPattern, Route, Segment};
-use crate::net::{Host, Readings, Segments, Target};
+use crate::net::{Host, Readings, Segments, Target, TargetError};
 use crate::observe::Refusal;
 
 /// All routes, arranged so that the search meets the most specific one first.
@@ -64,9 +64,21 @@ impl Table {
         self.search(method, target.host(), &target.segments())
     }
 
-    /// The target of a request whose path can be read in more than one way, if every reading leads to one route and that
-    /// route lets such paths pass.
-    pub fn agree(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Target> {
+    /// Where a request is going: a path that can be read in more than one way is a target only if every reading leads to
+    /// one route that lets such paths pass.
+    pub fn target(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Target, TargetError> {
+        Target::parse(uri, headers).or_else(|error| match error {
+            TargetError::Malformed(_) => Err(error),
+            TargetError::Ambiguous(_) => self.agree(method, uri, headers).ok_or(error),
+        })
+    }
+
+    fn agree(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Target> {
         if !self.routes.iter().any(|route| route.agrees()) {
             return None;
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::former;
 use crate::postgres::Server;
-use crate::tollgate::{DEADLINE, Place, Running, answer, hello, notes};
+use crate::tollgate::{DEADLINE, Place, RUN, Running, answer, hello, notes};
 use crate::wire::{Request, Upstream};
 
 /// A running gateway, the upstream behind it, and the folder in which commands about it are given.
@@ -303,13 +303,7 @@ fn a_node_whose_clock_differs_from_that_of_the_store_does_not_start() {
         ("-1 hour", "s ahead of that of the store"),
     ] {
         lies(server, &url, offset);
-        let refused = place.obey(&[
-            "run",
-            "--set",
-            "listener.public.address=127.0.0.1:0",
-            "--set",
-            "admin.address=127.0.0.1:0",
-        ]);
+        let refused = place.obey(&RUN);
         assert_eq!(refused.status.code(), Some(1), "{}", notes(&refused));
         for words in [said, "NTP"] {
             assert!(notes(&refused).contains(words), "{}", notes(&refused));
@@ -345,17 +339,7 @@ fn a_store_of_the_first_schema_is_left_alone_until_it_is_told_to_move_on() {
             let settings = ["--set", &url, "--set", "store.migrate=check"];
             place.obey(&[words, &settings].concat())
         };
-        for words in [
-            &[
-                "run",
-                "--set",
-                "listener.public.address=127.0.0.1:0",
-                "--set",
-                "admin.address=127.0.0.1:0",
-            ][..],
-            &["store", "status"],
-            &["client", "list"],
-        ] {
+        for words in [&RUN[..], &["store", "status"], &["client", "list"]] {
             let refused = obey(words);
             assert_ne!(refused.status.code(), Some(0), "{words:?}");
             let said = notes(&refused);

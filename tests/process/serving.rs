@@ -7,7 +7,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::tollgate::{DEADLINE, Place};
+use crate::tollgate::{DEADLINE, Place, RUN};
 use crate::wire::{Reply, Request, Upstream};
 
 #[test]
@@ -129,16 +129,8 @@ auth = "public"
 fn a_process_out_of_descriptors_turns_people_away_and_serves_on() {
     let upstream = Upstream::start();
     let place = Place::hello();
-    let before = format!("upstream.orders.url=http://{}", upstream.address);
-    let words = [
-        "run",
-        "--set",
-        "listener.public.address=127.0.0.1:0",
-        "--set",
-        "admin.address=127.0.0.1:0",
-        "--set",
-        &before,
-    ];
+    let behind = format!("upstream.orders.url=http://{}", upstream.address);
+    let words = [&RUN[..], &["--set", &behind]].concat();
     let mut gateway = place.start_with_descriptors(100, &words);
     let (address, authority) = (gateway.address(), gateway.authority());
     let crowd: Vec<TcpStream> = (0..150)

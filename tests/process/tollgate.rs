@@ -14,6 +14,15 @@ use tempfile::TempDir;
 /// How long anything may take that is expected to happen; only a test that fails spends it.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
+/// Runs the gateway on ports that the system chooses.
+pub(crate) const RUN: [&str; 5] = [
+    "run",
+    "--set",
+    "listener.public.address=127.0.0.1:0",
+    "--set",
+    "admin.address=127.0.0.1:0",
+];
+
 /// A folder with a configuration, in which commands are obeyed.
 pub(crate) struct Place {
     folder: TempDir,
@@ -75,17 +84,8 @@ impl Place {
     /// Starts the gateway on free ports before this upstream.
     pub(crate) fn run(&self, upstream: SocketAddr) -> Running {
         let upstream = format!("upstream.orders.url=http://{upstream}");
-        self.start(&[
-            "run",
-            "--set",
-            "listener.public.address=127.0.0.1:0",
-            "--set",
-            "admin.address=127.0.0.1:0",
-            "--set",
-            "server.shutdown.announce=0s",
-            "--set",
-            &upstream,
-        ])
+        let more = ["--set", "server.shutdown.announce=0s", "--set", &upstream];
+        self.start(&[&RUN[..], &more].concat())
     }
 
     /// Starts a command that goes on until it is told to stop.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 
-use crate::executable::tollgate::Place;
+use crate::executable::tollgate::{Place, RUN};
 use crate::executable::wire::{Connection, Request, Upstream, connect};
 
 /// RS-04
@@ -32,13 +32,11 @@ const EACH: u64 = 64;
 fn gather(count: u64) {
     let upstream = Upstream::start();
     let place = Place::hello();
-    let mut words = vec!["run"];
+    let mut words = RUN.to_vec();
     let most = format!("listener.public.max_connections={}", count + 1);
     let behind = format!("upstream.orders.url=http://{}", upstream.address);
     for setting in [
-        "listener.public.address=127.0.0.1:0",
         "listener.public.timeouts.idle=10m",
-        "admin.address=127.0.0.1:0",
         "telemetry.access_log.enabled=false",
         &most,
         &behind,
